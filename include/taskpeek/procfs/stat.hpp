@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+/// \file
+/// `/proc/<tgid>/stat` and `/proc/<tgid>/task/<tid>/stat`: the one-line account of a task.
+
+#include <taskpeek/procfs/scheduling.hpp>
+#include <taskpeek/procfs/task_flags.hpp>
+#include <taskpeek/procfs/task_state.hpp>
+#include <taskpeek/result.hpp>
+#include <taskpeek/text/values.hpp>
+#include <taskpeek/units.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace taskpeek::procfs {
+
+/// One task's line of `stat` (fs/proc/array.c, do_task_stat): 52 fields since Linux 3.5, named as in proc(5).
+/// Of a process (`/proc/<tgid>/stat`) times, faults and counts are sums over its threads, and reading it costs time in proportion to
+/// them; of a thread (`task/<tid>/stat`) they are its own.
+/// Who may not ptrace the task is told 0 or 1 for its addresses, and 0 for `exit_code`.
+/// Errors: truncated (fewer than 52 fields, or no newline), malformed.
+/// Lifetime: `comm` is a view into the text.
+struct stat {
+    static constexpr kernel_file file = kernel_file::stat;
+    static constexpr std::size_t typical_size = 1536; ///< bytes; 52 fields of 20 digits and a name of 64 bytes
+
+    taskpeek::tid pid;                  ///< (1) the task's id: the thread's in `task/<tid>/stat`
+    std::string_view comm;              ///< (2) raw bytes: may hold spaces, parentheses, newlines, or nothing; kernel threads up to 63 bytes since 4.18
+    task_state state;                   ///< (3)
+    tgid ppid;                          ///< (4) the parent process, 0 for none that the reader can see
+    pgid pgrp;                          ///< (5)
+    sid session;                        ///< (6)
+    std::int32_t tty_nr = 0;            ///< (7) device number of the controlling terminal, 0 for none
+    pgid tpgid;                         ///< (8) foreground process group of the terminal, -1 for none
+    task_flags flags;                   ///< (9) PF_*
+    std::uint64_t minflt = 0;           ///< (10) faults that needed no disk
+    std::uint64_t cminflt = 0;          ///< (11) the same of reaped children
+    std::uint64_t majflt = 0;           ///< (12) faults that needed the disk
+    std::uint64_t cmajflt = 0;          ///< (13) the same of reaped children
+    clock_ticks utime;                  ///< (14) in user mode
+    clock_ticks stime;                  ///< (15) in kernel mode
+    signed_clock_ticks cutime;          ///< (16) user mode of reaped children; the kernel prints it signed
+    signed_clock_ticks cstime;          ///< (17) kernel mode of reaped children
+    std::int64_t priority = 0;          ///< (18) nice + 20, or -1 - rt_priority for real-time policies
+    std::int64_t nice = 0;              ///< (19) -20 … 19
+    std::int64_t num_threads = 0;       ///< (20) of the process; 0 of a task that has exited
+    std::int64_t itrealvalue = 0;       ///< (21) always 0 since 2.6.17
+    clock_ticks starttime;              ///< (22) since boot
+    bytes vsize;                        ///< (23)
+    pages rss;                          ///< (24) inexact; seen as 2^64-1 when counters race
+    limit_value<bytes> rsslim;          ///< (25) soft RLIMIT_RSS
+    optional_address startcode;         ///< (26)
+    optional_address endcode;           ///< (27)
+    optional_address startstack;        ///< (28)
+    optional_address kstkesp;           ///< (29) user stack pointer; told of exiting tasks that dump core only since 4.11
+    optional_address kstkeip;           ///< (30) user instruction pointer, as kstkesp
+    std::uint64_t signal = 0;           ///< (31) the low 31 bits of the pending set: see `status` for the whole
+    std::uint64_t blocked = 0;          ///< (32)
+    std::uint64_t sigignore = 0;        ///< (33)
+    std::uint64_t sigcatch = 0;         ///< (34)
+    std::uint64_t wchan = 0;            ///< (35) 1 if the task waits in the kernel, 0 if not (an address before 4.4)
+    std::uint64_t nswap = 0;            ///< (36) always 0
+    std::uint64_t cnswap = 0;           ///< (37) always 0
+    std::int32_t exit_signal = 0;       ///< (38) sent to the parent at the end
+    std::int32_t processor = 0;         ///< (39) the CPU it ran on last
+    std::uint32_t rt_priority = 0;      ///< (40) 1 … 99, 0 for other policies
+    scheduling_policy policy;           ///< (41)
+    clock_ticks delayacct_blkio_ticks;  ///< (42) waited for block I/O
+    clock_ticks guest_time;             ///< (43) ran a virtual CPU
+    signed_clock_ticks cguest_time;     ///< (44) the same of reaped children
+    optional_address start_data;        ///< (45) since 3.3
+    optional_address end_data;          ///< (46) since 3.3
+    optional_address start_brk;         ///< (47) since 3.3
+    optional_address arg_start;         ///< (48) since 3.5
+    optional_address arg_end;           ///< (49) since 3.5
+    optional_address env_start;         ///< (50) since 3.5
+    optional_address env_end;           ///< (51) since 3.5
+    std::int32_t exit_code = 0;         ///< (52) since 3.5; in waitpid(2)'s form
+
+    /// Is it a task of the kernel's own, without a user address space?
+    [[nodiscard]] constexpr bool is_kernel_thread() const noexcept { return flags.has(task_flag::kthread); }
+
+    /// Calls `visit(name, field)` for every field, in the kernel's order. Decoding and printing both go by this list.
+    template <class Stat, class Visitor>
+    [[gnu::always_inline]] static constexpr void each_field(Stat& s, Visitor&& visit) noexcept
+    {
+        visit("pid", s.pid);
+        visit("comm", s.comm);
+        visit("state", s.state);
+        visit("ppid", s.ppid);
+        visit("pgrp", s.pgrp);
+        visit("session", s.session);
+        visit("tty_nr", s.tty_nr);
+        visit("tpgid", s.tpgid);
+        visit("flags", s.flags);
+        visit("minflt", s.minflt);
+        visit("cminflt", s.cminflt);
+        visit("majflt", s.majflt);
+        visit("cmajflt", s.cmajflt);
+        visit("utime", s.utime);
+        visit("stime", s.stime);
+        visit("cutime", s.cutime);
+        visit("cstime", s.cstime);
+        visit("priority", s.priority);
+        visit("nice", s.nice);
+        visit("num_threads", s.num_threads);
+        visit("itrealvalue", s.itrealvalue);
+        visit("starttime", s.starttime);
+        visit("vsize", s.vsize);
+        visit("rss", s.rss);
+        visit("rsslim", s.rsslim);
+        visit("startcode", s.startcode);
+        visit("endcode", s.endcode);
+        visit("startstack", s.startstack);
+        visit("kstkesp", s.kstkesp);
+        visit("kstkeip", s.kstkeip);
+        visit("signal", s.signal);
+        visit("blocked", s.blocked);
+        visit("sigignore", s.sigignore);
+        visit("sigcatch", s.sigcatch);
+        visit("wchan", s.wchan);
+        visit("nswap", s.nswap);
+        visit("cnswap", s.cnswap);
+        visit("exit_signal", s.exit_signal);
+        visit("processor", s.processor);
+        visit("rt_priority", s.rt_priority);
+        visit("policy", s.policy);
+        visit("delayacct_blkio_ticks", s.delayacct_blkio_ticks);
+        visit("guest_time", s.guest_time);
+        visit("cguest_time", s.cguest_time);
+        visit("start_data", s.start_data);
+        visit("end_data", s.end_data);
+        visit("start_brk", s.start_brk);
+        visit("arg_start", s.arg_start);
+        visit("arg_end", s.arg_end);
+        visit("env_start", s.env_start);
+        visit("env_end", s.env_end);
+        visit("exit_code", s.exit_code);
+    }
+
+    [[nodiscard]] static constexpr result<stat> parse(std::string_view text) noexcept;
+};
+
+namespace detail {
+
+/// Reads the fields of `stat` one after the other.
+class stat_reader {
+public:
+    constexpr explicit stat_reader(text::cursor in) noexcept : in_{in} {}
+
+    template <class Field>
+    [[gnu::always_inline]] constexpr void operator()(char const*, Field& field) noexcept
+    {
+        if (!first_) in_.expect(' ');
+        first_ = false;
+        read_value(in_, field);
+    }
+
+    /// comm, the one text: everything up to the *last* parenthesis, for it may hold any.
+    [[gnu::always_inline]] constexpr void operator()(char const*, std::string_view& comm) noexcept
+    {
+        in_.expect(" (");
+        auto const* const from = in_.position();
+        auto const* const end = from + in_.rest().size();
+        char const* last = nullptr;
+        for (auto const* p = text::find_byte(from, end, ')'); p != end; p = text::find_byte(p + 1, end, ')')) last = p;
+        if (last == nullptr) { in_.fail_at(end); return; }
+        comm = {from, static_cast<std::size_t>(last - from)};
+        in_.advance_to(last + 1);
+    }
+
+    [[nodiscard]] constexpr text::cursor& position() noexcept { return in_; }
+
+private:
+    text::cursor in_;
+    bool first_ = true;
+};
+
+} // namespace detail
+
+constexpr result<stat> stat::parse(std::string_view text) noexcept
+{
+    stat s;
+    detail::stat_reader read{text::cursor{text}};
+    each_field(s, read);
+    auto& in = read.position();
+    if (in.peek() != ' ' && in.peek() != '\n') in.fail(); // the last number may have been cut, or is none
+    in.next_line();                                       // later kernels append fields
+    if (!in.ok()) return in.failure(file);
+    return s;
+}
+
+} // namespace taskpeek::procfs

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+/// \file
+/// The per-task flags of the kernel, `PF_*` of include/linux/sched.h, as field 9 of `stat` shows them.
+
+#include <taskpeek/text/cursor.hpp>
+
+#include <cstdint>
+#include <string_view>
+
+namespace taskpeek::procfs {
+
+/// The flags that have kept their bit since 3.10; the others have moved between versions and are not named here.
+enum class task_flag : std::uint32_t {
+    exiting = 0x00000004,       ///< PF_EXITING: is shutting down
+    wq_worker = 0x00000020,     ///< PF_WQ_WORKER: a workqueue worker
+    forknoexec = 0x00000040,    ///< PF_FORKNOEXEC: has forked and not exec'ed since
+    superpriv = 0x00000100,     ///< PF_SUPERPRIV: has used a capability
+    dumpcore = 0x00000200,      ///< PF_DUMPCORE: dumped core
+    signaled = 0x00000400,      ///< PF_SIGNALED: killed by a signal
+    memalloc = 0x00000800,      ///< PF_MEMALLOC: allocates to free memory
+    kthread = 0x00200000,       ///< PF_KTHREAD: a kernel thread
+    randomize = 0x00400000,     ///< PF_RANDOMIZE: its address space is randomised
+    no_setaffinity = 0x04000000 ///< PF_NO_SETAFFINITY: user space may not set its affinity (since 3.10)
+};
+
+/// A set of `PF_*`. `bits` keeps those without a name here as well.
+struct task_flags {
+    std::uint32_t bits = 0;
+
+    [[nodiscard]] constexpr bool has(task_flag flag) const noexcept { return (bits & static_cast<std::uint32_t>(flag)) != 0; }
+
+    friend constexpr bool operator==(task_flags, task_flags) noexcept = default;
+};
+
+/// `"PF_KTHREAD"`.
+[[nodiscard]] constexpr std::string_view name_of(task_flag flag) noexcept
+{
+    switch (flag) {
+    case task_flag::exiting: return "PF_EXITING";
+    case task_flag::wq_worker: return "PF_WQ_WORKER";
+    case task_flag::forknoexec: return "PF_FORKNOEXEC";
+    case task_flag::superpriv: return "PF_SUPERPRIV";
+    case task_flag::dumpcore: return "PF_DUMPCORE";
+    case task_flag::signaled: return "PF_SIGNALED";
+    case task_flag::memalloc: return "PF_MEMALLOC";
+    case task_flag::kthread: return "PF_KTHREAD";
+    case task_flag::randomize: return "PF_RANDOMIZE";
+    case task_flag::no_setaffinity: return "PF_NO_SETAFFINITY";
+    }
+    return "";
+}
+
+[[gnu::always_inline]] constexpr void read_value(text::cursor& in, task_flags& out) noexcept
+{
+    out.bits = in.decimal<std::uint32_t>();
+}
+
+} // namespace taskpeek::procfs
