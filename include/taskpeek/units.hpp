@@ -46,6 +46,10 @@ using signed_clock_ticks = quantity<struct clock_tick_unit, std::int64_t>; ///< 
 using seconds = quantity<struct second_unit>;                        ///< 1 s each
 using microseconds = quantity<struct microsecond_unit>;              ///< 1 µs each
 using nanoseconds = quantity<struct nanosecond_unit>;                ///< 1 ns each
+using process_count = quantity<struct process_unit>;                 ///< tasks, as RLIMIT_NPROC counts them
+using file_count = quantity<struct file_unit>;                       ///< descriptors
+using lock_count = quantity<struct lock_unit>;                       ///< file locks
+using signal_count = quantity<struct signal_unit>;                   ///< queued signals
 
 [[nodiscard]] constexpr bytes operator-(address to, address from) noexcept { return bytes{to.value - from.value}; }
 [[nodiscard]] constexpr address operator+(address from, bytes n) noexcept { return address{from.value + n.count}; }

@@ -37,7 +37,7 @@ struct credentials {
 /// `SigQ`: signals queued for the real user id, and how many may be (RLIMIT_SIGPENDING).
 struct signal_queue {
     std::uint64_t queued = 0;
-    limit_value<quantity<struct signal_unit>> limit;
+    limit_value<signal_count> limit;
     friend constexpr bool operator==(signal_queue const&, signal_queue const&) noexcept = default;
 };
 
