@@ -163,7 +163,7 @@ private:
 
 /// The auxiliary vector of a process (fs/proc/base.c, auxv_read): words of the process's own size, in this machine's byte order.
 /// A tree recorded on a machine of the other byte order is malformed here.
-/// Kernel threads have none (an empty text: truncated), a zombie's gives ESRCH since 6.18 and an empty text before.
+/// Kernel threads and zombies have none: an empty text (which is truncated), on later kernels (seen on 6.18) ESRCH.
 /// Errors: truncated (no AT_NULL, or a part of an entry), malformed (AT_PHENT does not tell the word size).
 /// Lifetime: `entries` is a view into the bytes.
 struct auxv {

@@ -36,7 +36,7 @@ struct environment_entry {
 
 /// The environment of a process as execve(2) laid it out (fs/proc/base.c, environ_read), read from its memory. setenv(3) does not
 /// show here; a process may have overwritten it (setproctitle(3) does), so any bytes can stand here.
-/// Kernel threads have none: an empty text. A zombie's gives ESRCH.
+/// Kernel threads and zombies have none: an empty text, on later kernels (seen on 6.18) ESRCH.
 /// Errors: none. A text cut anywhere is another text of this kind; only `ends_with_nul()` may tell.
 /// Lifetime: views into the text.
 struct environ {

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+/// \file
+/// `/proc/<tgid>/oom_score`: how likely the kernel is to kill a process when memory runs out.
+
+#include <taskpeek/result.hpp>
+#include <taskpeek/text/columns.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace taskpeek::procfs {
+
+/// The badness of a process (fs/proc/base.c, proc_oom_score), 0 … 2000: the highest is killed first. A process that uses next to
+/// no memory has 666 since 5.9 and 0 before; one with `oom_score_adj` -1000 has 0.
+/// Errors: truncated (no number, or no newline), malformed.
+struct oom_score {
+    static constexpr kernel_file file = kernel_file::oom_score;
+    static constexpr std::size_t typical_size = 32; ///< bytes; one number
+
+    std::uint64_t value = 0;
+
+    template <class Record, class Visitor>
+    static constexpr void each_field(Record& r, Visitor&& visit) noexcept { visit("oom_score", r.value); }
+
+    [[nodiscard]] static constexpr result<oom_score> parse(std::string_view text) noexcept
+    {
+        oom_score score;
+        text::cursor in{text};
+        text::read_columns(in, score);
+        if (!in.ok()) return in.failure(file);
+        return score;
+    }
+};
+
+} // namespace taskpeek::procfs

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+/// \file
+/// `/proc/<tgid>/oom_score_adj`: by how much user space has shifted a process's `oom_score`.
+
+#include <taskpeek/result.hpp>
+#include <taskpeek/text/columns.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace taskpeek::procfs {
+
+/// The adjustment (fs/proc/base.c, oom_score_adj_read; since 2.6.36): -1000, never to be killed, … 1000, the first to be killed.
+/// Errors: truncated (no number, or no newline), malformed.
+struct oom_score_adj {
+    static constexpr kernel_file file = kernel_file::oom_score_adj;
+    static constexpr std::size_t typical_size = 32; ///< bytes; one number
+
+    std::int32_t value = 0;
+
+    template <class Record, class Visitor>
+    static constexpr void each_field(Record& r, Visitor&& visit) noexcept { visit("oom_score_adj", r.value); }
+
+    [[nodiscard]] static constexpr result<oom_score_adj> parse(std::string_view text) noexcept
+    {
+        oom_score_adj score;
+        text::cursor in{text};
+        text::read_columns(in, score);
+        if (!in.ok()) return in.failure(file);
+        return score;
+    }
+};
+
+} // namespace taskpeek::procfs
