@@ -27,6 +27,7 @@ struct path_link {
     static constexpr kernel_file file = File;
     static constexpr std::size_t typical_size = 4096; ///< bytes: the kernel gives at most a page
     static constexpr bool is_link = true;             ///< is read with readlink(2)
+    static constexpr bool needs_address_space = File == kernel_file::exe;
 
     std::string_view target; ///< raw bytes, nothing escaped
 

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+/// \file
+/// `/proc/<tgid>/maps`: the vmas of a process, one a line.
+
+#include <taskpeek/procfs/records.hpp>
+#include <taskpeek/result.hpp>
+#include <taskpeek/text/cursor.hpp>
+#include <taskpeek/text/values.hpp>
+#include <taskpeek/units.hpp>
+
+#include <cstdint>
+#include <string_view>
+
+namespace taskpeek::procfs {
+
+/// What may be done with a vma: `r-xp`.
+struct permissions {
+    bool read = false;
+    bool write = false;
+    bool execute = false;
+    bool shared = false; ///< `s`: VM_MAYSHARE; else `p`, private (copy on write)
+
+    friend constexpr bool operator==(permissions, permissions) noexcept = default;
+};
+
+/// The device of a mapped file: 00:00 for none.
+struct device {
+    std::uint32_t major = 0;
+    std::uint32_t minor = 0;
+
+    friend constexpr bool operator==(device, device) noexcept = default;
+};
+
+/// One mapped range (fs/proc/task_mmu.c, show_map_vma).
+/// Errors of `parse`: truncated, malformed.
+/// Lifetime: `path` is a view into the text.
+struct vma {
+    static constexpr kernel_file file = kernel_file::maps;
+    static constexpr std::size_t typical_size = 16384; ///< bytes; of `maps` with some 150 vmas
+    static constexpr bool needs_address_space = true;
+
+    address start;
+    address end;               ///< the first address after it
+    permissions perms;
+    bytes offset;              ///< of `start` in the file; of an anonymous vma 0
+    device dev;
+    std::uint64_t inode = 0;   ///< 0 for none
+    std::string_view path;     ///< as printed: a path, a name in brackets, or nothing; see text/escapes.hpp for `\012`
+    bool path_truncated = false; ///< the line outgrew the buffer: `path` is its beginning
+
+    [[nodiscard]] constexpr bytes size() const noexcept { return end - start; }
+    [[nodiscard]] constexpr bool contains(address a) const noexcept { return start <= a && a < end; }
+    [[nodiscard]] constexpr bool is_writable_and_executable() const noexcept { return perms.write && perms.execute; }
+
+    /// Does a file, or a filesystem's unnamed object (memfd, SysV shared memory), stand behind it?
+    [[nodiscard]] constexpr bool has_inode() const noexcept { return inode != 0; }
+
+    /// Is `path` the kernel's name for a special mapping (`[heap]`, `[anon:x]`) rather than a file's?
+    [[nodiscard]] constexpr bool has_special_name() const noexcept { return inode == 0 && path.starts_with('['); }
+
+    /// Does `path` end in what the kernel appends to a removed file's name? A file may also really be called so.
+    [[nodiscard]] constexpr bool may_be_deleted() const noexcept { return path.ends_with(" (deleted)"); }
+
+    /// Does `path` hold `\012`? The kernel prints a newline so, and a backslash as it is: the two look alike.
+    [[nodiscard]] constexpr bool path_is_ambiguous() const noexcept { return path.find("\\012") != std::string_view::npos; }
+
+    /// Calls `visit(name, field)` for every field, in the kernel's order.
+    template <class Vma, class Visitor>
+    [[gnu::always_inline]] static constexpr void each_field(Vma& v, Visitor&& visit) noexcept
+    {
+        visit("start", v.start);
+        visit("end", v.end);
+        visit("perms", v.perms);
+        visit("offset", v.offset);
+        visit("dev", v.dev);
+        visit("inode", v.inode);
+        visit("path", v.path);
+    }
+
+    /// Decodes one line, its newline may be missing.
+    [[nodiscard]] static constexpr result<vma> parse(std::string_view line) noexcept
+    {
+        vma v;
+        text::cursor in{line};
+        v.read_numbers(in, line.data());
+        v.path = in.rest().ends_with('\n') ? in.rest().substr(0, in.rest().size() - 1) : in.rest();
+        if (in.ok() && v.path.find('\n') != std::string_view::npos) in.fail_at(text::find_byte(in.position(), line.data() + line.size(), '\n'));
+        if (!in.ok()) return in.failure(file);
+        return v;
+    }
+
+    /// Takes one line off the front of many.
+    [[gnu::always_inline]] constexpr void read(text::cursor& in, last_text) noexcept
+    {
+        path_truncated = false;
+        read_numbers(in, in.position());
+        path = in.skip('\n') ? std::string_view{} : in.line();
+    }
+
+    constexpr void mark_truncated() noexcept { path_truncated = true; }
+
+private:
+    /// Everything before the path, and the padding.
+    [[gnu::always_inline]] constexpr void read_numbers(text::cursor& in, char const* line) noexcept
+    {
+        start.value = in.hex<std::uint64_t>();
+        in.expect('-');
+        end.value = in.hex<std::uint64_t>();
+        auto const* const addresses_end = in.position();
+        in.expect(' ');
+        perms.read = flag(in, 'r');
+        perms.write = flag(in, 'w');
+        perms.execute = flag(in, 'x');
+        perms.shared = in.skip('s');
+        if (!perms.shared) in.expect('p');
+        in.expect(' ');
+        offset.count = in.hex<std::uint64_t>();
+        in.expect(' ');
+        dev.major = in.hex<std::uint32_t>();
+        in.expect(':');
+        dev.minor = in.hex<std::uint32_t>();
+        in.expect(' ');
+        inode = in.decimal<std::uint64_t>();
+        if (!in.at_end() && in.peek() != '\n') skip_padding(in, line, addresses_end);
+        if (end < start) in.fail_at(line);
+    }
+
+    [[gnu::always_inline]] static constexpr bool flag(text::cursor& in, char letter) noexcept
+    {
+        if (in.skip(letter)) return true;
+        in.expect('-');
+        return false;
+    }
+
+    /// The kernel pads the fields to 73 columns (49 on 32-bit kernels) and puts two spaces where they are longer than that
+    /// (fs/seq_file.c, seq_pad), so that a path may begin with spaces of its own.
+    [[gnu::always_inline]] static constexpr void skip_padding(text::cursor& in, char const* line, char const* addresses_end) noexcept
+    {
+        auto const* const fields_end = in.position();
+        in.expect(' ');
+        in.skip_spaces();
+        if (!in.ok()) return;
+        auto const printed = in.position() - line;
+        auto const columns = addresses_end - line <= 17 && printed < 73 ? 49 : 73;
+        auto const padded = fields_end + 2 - line > columns ? fields_end + 2 - line : columns;
+        if (printed > padded) in.advance_to(line + padded);
+    }
+};
+
+[[gnu::always_inline]] constexpr void read_value(text::cursor& in, permissions& out) noexcept
+{
+    out.read = in.skip('r');
+    if (!out.read) in.expect('-');
+    out.write = in.skip('w');
+    if (!out.write) in.expect('-');
+    out.execute = in.skip('x');
+    if (!out.execute) in.expect('-');
+    out.shared = in.skip('s');
+    if (!out.shared) in.expect('p');
+}
+
+/// The vmas in a text of `maps`, in ascending order of address. \code for (auto const& vma : pf::maps{text}) … \endcode
+using maps = records<vma>;
+
+} // namespace taskpeek::procfs
