@@ -218,6 +218,14 @@ constexpr error_text error::message() const noexcept
         out << ")";
     };
 
+    if (file == kernel_file::prlimit && (code == errc::denied || code == errc::invalid)) {
+        out << "setting the limit";
+        of_whom();
+        out << (code == errc::denied ? " was denied: a raised hard limit, or another user's process, needs CAP_SYS_RESOURCE"
+                                     : " is not possible: the soft limit would be above the hard one");
+        reason();
+        return out;
+    }
     switch (code) {
     case errc::vanished:
         if (task == task_id{}) out << what << " is not there";
