@@ -21,7 +21,7 @@ namespace taskpeek::procfs {
 /// Of a process (`/proc/<tgid>/stat`) times, faults and counts are sums over its threads, and reading it costs time in proportion to
 /// them; of a thread (`task/<tid>/stat`) they are its own.
 /// Who may not ptrace the task is told 0 or 1 for its addresses, and 0 for `exit_code`.
-/// Errors: truncated (fewer than 52 fields, or no newline), malformed.
+/// Errors: truncated (no newline at the end), malformed (fewer than 52 fields, or one of another form).
 /// Lifetime: `comm` is a view into the text.
 struct stat {
     static constexpr kernel_file file = kernel_file::stat;

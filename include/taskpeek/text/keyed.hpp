@@ -7,9 +7,16 @@
 #include <taskpeek/text/cursor.hpp>
 #include <taskpeek/text/values.hpp>
 
+#include <concepts>
 #include <cstddef>
+#include <optional>
+#include <string_view>
 
 namespace taskpeek::text {
+
+/// Is it taken byte for byte, its blanks included?
+template <class Field>
+inline constexpr bool is_text = std::same_as<Field, std::string_view> || std::same_as<Field, std::optional<std::string_view>>;
 
 /// Reads one line into the field whose key stands at the cursor. A record's `each_field` calls it for every field in the
 /// kernel's order, so that on a text in that order each call is a hit and the cursor moves straight on.
@@ -24,7 +31,8 @@ public:
     {
         if (in_.rest().size() <= N || __builtin_memcmp(in_.position(), key, N - 1) != 0 || in_.position()[N - 1] != ':') return;
         in_.advance_to(in_.position() + N);
-        in_.skip_blanks();
+        if constexpr (is_text<Field>) (void)(in_.skip('\t') || in_.skip(' ')); // further blanks are the text's own
+        else in_.skip_blanks();
         read_value(in_, field);
         in_.next_line();
         matched_ = true;
