@@ -181,6 +181,16 @@ struct error {
     [[nodiscard]] constexpr error_text message() const noexcept;
 
     friend constexpr bool operator==(error const&, error const&) noexcept = default;
+
+    /// Prints `message()` to a std::ostream, or to anything else that takes a std::string_view.
+    template <class Stream>
+        requires requires(Stream& stream, std::string_view text) { stream << text; }
+    friend Stream& operator<<(Stream& stream, error const& e)
+    {
+        auto const text = e.message();
+        stream << text.view();
+        return stream;
+    }
 };
 
 /// What a failed system call on \p file means: ENOENT and ESRCH are taken for a task that has gone; who can look closer should
