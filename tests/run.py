@@ -217,6 +217,11 @@ def lint():
             run_script("lint", script)
 
 
+def tidy(*arguments):
+    with stage("clang-tidy"):
+        run_script("tidy", ROOT / "tests" / "tidy" / "check.py", arguments=arguments, timeout=1800)
+
+
 def boost_1_81():
     """The headers of Boost 1.81, unpacked below build/: Debian's package conflicts with that of 1.74."""
     unpacked = BUILD / "boost-1.81"
@@ -269,8 +274,7 @@ def test(everything):
     with stage("benchmarks build"):
         compile_targets(configure_benchmarks())
         total.passed += 1
-    with stage("clang-tidy"):
-        run_script("tidy", ROOT / "tests" / "tidy" / "check.py", timeout=1800)
+    tidy()
     elsewhere()
 
 
@@ -314,6 +318,7 @@ def main():
     started = time.monotonic()
     if chosen.command == "lint":
         lint()
+        tidy("--headers")
     else:
         test(chosen.all)
     return close(started)

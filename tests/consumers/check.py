@@ -4,13 +4,14 @@
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from report import ROOT, Report, compiler, first_lines, run
+from report import ROOT, STRICT, Report, compiler, first_lines, run
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAM = HERE / "program" / "main.cpp"
@@ -34,6 +35,20 @@ def runs(program):
     wanted = f"{process.pid} {program.name[:15]}\n"
     if process.returncode or output != wanted:
         raise Broken(f"it printed {output!r} with status {process.returncode}, and not {wanted!r}")
+
+
+def readme(scratch):
+    """The program that README.md shows, as it stands there."""
+    blocks = re.findall(r"^```cpp\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    programs = [block for block in blocks if "int main(" in block]
+    if not programs:
+        raise Broken("README.md shows no program")
+    for number, program in enumerate(programs):
+        source = scratch / f"readme{number}.cpp"
+        source.write_text(program)
+        must([*compiler(), *STRICT, "-I", ROOT / "include", source, "-o", source.with_suffix("")])
+        if str(os.getpid()) not in must([source.with_suffix("")]):
+            raise Broken("it does not tell of the process that started it")
 
 
 def plain(scratch):
@@ -84,8 +99,14 @@ def meson_subproject(scratch):
 
 
 report = Report()
-for name, use in {"plain -I": plain, "pkg-config": pkg_config, "CMake find_package from a moved prefix": cmake,
-                  "meson subproject": meson_subproject}.items():
+USERS = {
+    "README.md's program": readme,
+    "plain -I": plain,
+    "pkg-config": pkg_config,
+    "CMake find_package from a moved prefix": cmake,
+    "meson subproject": meson_subproject,
+}
+for name, use in USERS.items():
     with tempfile.TemporaryDirectory() as scratch_name:
         try:
             use(pathlib.Path(scratch_name).resolve())
