@@ -14,7 +14,8 @@ LEDGER = ROOT / "docs" / "support.md"
 FIELD_COLUMNS = ["field", "since", "until", "type", "test"]
 ENTRY_COLUMNS = ["entry", "status", "where/why"]
 STATUSES = {"supported", "planned", "refused"}
-VERSION = re.compile(r"(≤?\d+\.\d+(\.\d+)?|\?|)")  # ?: not proven
+SINCE = re.compile(r"≤?\d+\.\d+(\.\d+)?|\?")  # "?": not proven
+UNTIL = re.compile(r"(\d+\.\d+(\.\d+)?|\?)?")
 
 report = Report()
 if not LEDGER.exists():

@@ -40,7 +40,7 @@ struct smap {
     std::optional<kibibytes> private_dirty;    ///< `Private_Dirty`
     std::optional<kibibytes> referenced;       ///< `Referenced`
     std::optional<kibibytes> anonymous;        ///< `Anonymous`
-    std::optional<kibibytes> ksm;              ///< `KSM`: since 6.8
+    std::optional<kibibytes> ksm;              ///< `KSM`: since 6.6
     std::optional<kibibytes> lazy_free;        ///< `LazyFree`: since 4.12
     std::optional<kibibytes> anon_huge_pages;  ///< `AnonHugePages`
     std::optional<kibibytes> shmem_pmd_mapped; ///< `ShmemPmdMapped`: since 4.8
@@ -50,9 +50,9 @@ struct smap {
     std::optional<kibibytes> swap;             ///< `Swap`
     std::optional<kibibytes> swap_pss;         ///< `SwapPss`: since 4.3
     std::optional<kibibytes> locked;           ///< `Locked`
-    std::optional<kibibytes> nonlinear;        ///< `Nonlinear`: until 4.0, of nonlinear vmas only
+    std::optional<kibibytes> nonlinear;        ///< `Nonlinear`: until 3.19, of nonlinear vmas only
     std::optional<bool> thp_eligible;          ///< `THPeligible`: since 5.0
-    std::optional<std::uint32_t> protection_key; ///< `ProtectionKey`: where the CPU has protection keys; since 4.9
+    std::optional<std::uint32_t> protection_key; ///< `ProtectionKey`: where the CPU has protection keys; since 4.6
     std::optional<procfs::vm_flags> vm_flags;  ///< `VmFlags`: since 3.8
 
     /// Calls `visit(key, field)` for every field but `mapping`, in the kernel's order. Decoding and printing both go by this list.

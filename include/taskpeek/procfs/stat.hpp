@@ -55,7 +55,7 @@ struct stat {
     optional_address startcode;         ///< (26)
     optional_address endcode;           ///< (27)
     optional_address startstack;        ///< (28)
-    optional_address kstkesp;           ///< (29) user stack pointer; told of exiting tasks that dump core only since 4.11
+    optional_address kstkesp;           ///< (29) user stack pointer; since 4.9 0, but (since 4.14) of a task that dumps core
     optional_address kstkeip;           ///< (30) user instruction pointer, as kstkesp
     std::uint64_t signal = 0;           ///< (31) the low 31 bits of the pending set: see `status` for the whole
     std::uint64_t blocked = 0;          ///< (32)
