@@ -18,7 +18,7 @@
 namespace taskpeek::procfs {
 
 /// One vma with its numbers (fs/proc/task_mmu.c, show_smap). The kernel walks the page tables of the whole vma for them, holding
-/// the target's mmap lock (or, since 6.18, the vma's lock) for reading. What a kernel does not print is `nullopt`.
+/// the target's mmap lock for reading meanwhile. What a kernel does not print is `nullopt`.
 /// Errors: truncated, malformed.
 /// Lifetime: `mapping.path` and `vm_flags` are views into the text.
 struct smap {
