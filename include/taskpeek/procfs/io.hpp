@@ -22,6 +22,7 @@ namespace taskpeek::procfs {
 struct io {
     static constexpr kernel_file file = kernel_file::io;
     static constexpr std::size_t typical_size = 256; ///< bytes; 7 lines
+    static constexpr bool holds_no_views = true; ///< may outlive the text
 
     std::optional<bytes> rchar;                 ///< `rchar`: given by read(2) and the like, from whatever source
     std::optional<bytes> wchar;                 ///< `wchar`: taken by write(2) and the like

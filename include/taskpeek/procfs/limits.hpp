@@ -151,6 +151,7 @@ namespace procfs {
 struct limits {
     static constexpr kernel_file file = kernel_file::limits;
     static constexpr std::size_t typical_size = 2048; ///< bytes; all rows make 1.3 KiB
+    static constexpr bool holds_no_views = true; ///< may outlive the text
 
     std::optional<rlimit<resource::cpu>> max_cpu_time;
     std::optional<rlimit<resource::fsize>> max_file_size;

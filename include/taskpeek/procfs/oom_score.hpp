@@ -19,6 +19,7 @@ namespace taskpeek::procfs {
 struct oom_score {
     static constexpr kernel_file file = kernel_file::oom_score;
     static constexpr std::size_t typical_size = 32; ///< bytes; one number
+    static constexpr bool holds_no_views = true; ///< may outlive the text
 
     std::uint64_t value = 0;
 

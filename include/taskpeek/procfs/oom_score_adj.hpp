@@ -18,6 +18,7 @@ namespace taskpeek::procfs {
 struct oom_score_adj {
     static constexpr kernel_file file = kernel_file::oom_score_adj;
     static constexpr std::size_t typical_size = 32; ///< bytes; one number
+    static constexpr bool holds_no_views = true; ///< may outlive the text
 
     std::int32_t value = 0;
 

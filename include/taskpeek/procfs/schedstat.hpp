@@ -22,6 +22,7 @@ namespace taskpeek::procfs {
 struct schedstat {
     static constexpr kernel_file file = kernel_file::schedstat;
     static constexpr std::size_t typical_size = 80; ///< bytes; 3 numbers of 20 digits
+    static constexpr bool holds_no_views = true; ///< may outlive the text
 
     std::optional<nanoseconds> sum_exec_runtime; ///< on a CPU
     std::optional<nanoseconds> run_delay;        ///< runnable, waiting for a CPU

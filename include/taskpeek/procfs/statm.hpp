@@ -19,6 +19,7 @@ namespace taskpeek::procfs {
 struct statm {
     static constexpr kernel_file file = kernel_file::statm;
     static constexpr std::size_t typical_size = 160; ///< bytes; 7 numbers of 20 digits
+    static constexpr bool holds_no_views = true; ///< may outlive the text
 
     pages size;     ///< mapped: `VmSize` of `status`
     pages resident; ///< in memory: `VmRSS`; inexact, as that is
