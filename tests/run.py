@@ -12,6 +12,7 @@ import concurrent.futures
 import contextlib
 import json
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -86,9 +87,9 @@ def through_ccache(compiler):
 
 
 def configure(name, compiler, options):
-    """Sets build/<name> up, anew where it was set up otherwise."""
+    """Sets build/<name> up, anew where it was set up otherwise or with other tools."""
     folder = BUILD / name
-    wanted = json.dumps([compiler, options])
+    wanted = json.dumps([options, run(["meson", "--version"])[1], run([compiler, "--version"])[1]])
     stamp = folder / "taskpeek-options.json"
     if folder.exists() and (not stamp.exists() or stamp.read_text() != wanted):
         shutil.rmtree(folder)
@@ -306,13 +307,35 @@ def build(what):
     return 0
 
 
+def bench(json_file):
+    """Runs the benchmark programs one after the other, and puts what each measured into one list."""
+    if build("bench"):
+        return 1
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for program in sorted((BUILD / "bench" / "benchmarks").iterdir()):
+            if program.is_file() and os.access(program, os.X_OK):
+                measured = pathlib.Path(scratch) / f"{program.name}.json"
+                print(f"== {program.name}", flush=True)
+                if subprocess.run([program, "--json", measured], stdin=subprocess.DEVNULL, check=False).returncode:
+                    print(f"{program.name} failed", file=sys.stderr)
+                    return 1
+                rows += json.loads(measured.read_text())
+    if json_file:
+        pathlib.Path(json_file).write_text(json.dumps(rows, indent=2) + "\n")
+    return 0
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = arguments.add_subparsers(dest="command", required=True)
     commands.add_parser("test").add_argument("--all", action="store_true", help="every compiler, sanitizer and kernel")
     commands.add_parser("lint")
     commands.add_parser("build").add_argument("what", nargs="?", choices=["all", "examples", "bench"], default="all")
+    commands.add_parser("bench").add_argument("--json", metavar="FILE")
     chosen = arguments.parse_args()
+    if chosen.command == "bench":
+        return bench(chosen.json)
     if chosen.command == "build":
         return build(chosen.what)
     started = time.monotonic()
