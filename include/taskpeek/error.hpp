@@ -46,8 +46,8 @@ enum class kernel_file : std::uint8_t {
 {
     switch (file) {
     case kernel_file::none: return "";
-    case kernel_file::proc: return "the task list";
-    case kernel_file::process: return "its directory";
+    case kernel_file::proc: return "task list";
+    case kernel_file::process: return "directory";
     case kernel_file::task: return "task";
     case kernel_file::fd: return "fd";
     case kernel_file::ns: return "ns";
@@ -143,6 +143,7 @@ public:
     [[nodiscard]] constexpr std::string_view view() const& noexcept { return {text_, size_}; }
     std::string_view view() const&& = delete; // would dangle: keep the error_text
     [[nodiscard]] constexpr operator std::string_view() const& noexcept { return view(); }
+    operator std::string_view() const&& = delete;
 
     constexpr error_text& operator<<(std::string_view s) noexcept
     {

@@ -11,6 +11,7 @@
 #include <taskpeek/text/keyed.hpp>
 #include <taskpeek/units.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -93,16 +94,28 @@ struct smap {
         *this = smap{};
         mapping.read(in, last);
         if (!in.ok()) return;
-        in = text::read_fields(in, *this, [this](text::cursor const& at) { return vm_flags.has_value() || starts_a_vma(at.peek()); });
+        in = text::read_fields(in, *this, [this](text::cursor const& at) { return vm_flags.has_value() || starts_a_vma(at); });
         // without VmFlags, which every kernel since 3.8 prints last, only the next vma or the end shows that this one is whole
         if (last == last_text::no && in.at_end() && !vm_flags) in.fail();
     }
 
     constexpr void mark_truncated() noexcept { mapping.mark_truncated(); }
 
+    /// Passes over lines that a kernel to come prints behind `VmFlags`.
+    static constexpr void skip_strangers(text::cursor& in) noexcept
+    {
+        while (!in.at_end() && !starts_a_vma(in)) [[unlikely]] in.next_line();
+    }
+
 private:
-    /// Keys begin with a capital letter, addresses are lower-case hex.
-    [[nodiscard]] static constexpr bool starts_a_vma(char c) noexcept { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
+    /// Does an address and a hyphen stand there, or as much of that as there is text? A key might begin with a hex digit.
+    [[nodiscard]] static constexpr bool starts_a_vma(text::cursor const& at) noexcept
+    {
+        auto const rest = at.rest();
+        std::size_t digits = 0;
+        while (digits < rest.size() && text::detail::hex_digit(rest[digits]) < 16) ++digits;
+        return digits != 0 && (digits == rest.size() || rest[digits] == '-');
+    }
 };
 
 /// The vmas in a text of `smaps`, in ascending order of address.
