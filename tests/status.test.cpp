@@ -331,6 +331,10 @@ TEST_CASE("status: a known key with a value of another form is malformed where t
         {"CapEff:\t10000000000000000\n", 24},
         {"Cpus_allowed:\tff,\n", 17},
         {"Cpus_allowed_list:\t3-1\n", 22},
+        {"VmRSS:\t 12 kBs\n", 13},
+        {"Pid:\t12x\n", 7},
+        {"NoNewPrivs:\t10\n", 13},
+        {"SigPnd:\t0000000000000001x\n", 24},
         {"Name:\tfine\nThreads:\t-1\n", 20},
     });
 }

@@ -77,6 +77,18 @@ inline constexpr char hex_digits[] = "0123456789abcdef";
 
 } // namespace detail
 
+/// Is every byte part of a well-formed character of UTF-8 (no surrogates, nothing longer than it need be)? Such a text can stand in
+/// JSON as it is.
+[[nodiscard]] constexpr bool is_utf8(std::string_view bytes) noexcept
+{
+    for (auto rest = bytes; !rest.empty();) {
+        auto const next = detail::front_character(rest);
+        if (next.size == 0) return false;
+        rest.remove_prefix(next.size);
+    }
+    return true;
+}
+
 /// The path of a vma as it may really be: `\012` becomes a newline. That is all the kernel escapes there (fs/seq_file.c,
 /// mangle_path), so a file whose name holds a backslash and 012 prints alike: `ambiguous` is set wherever one is undone. The raw
 /// name is what readlink(2) gives in `map_files`.

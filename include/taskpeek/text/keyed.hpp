@@ -24,8 +24,8 @@ class field_reader {
 public:
     constexpr explicit field_reader(cursor in) noexcept : in_{in} {}
 
-    /// If the line at the cursor is `key:`, decodes its value into \p field and goes to the next line. What follows the value on
-    /// its line is passed over: later kernels may append.
+    /// If the line at the cursor is `key:`, decodes its value into \p field and goes to the next line. What follows the value
+    /// behind a blank is passed over: later kernels may append.
     template <std::size_t N, class Field>
     [[gnu::always_inline]] constexpr void operator()(char const (&key)[N], Field& field) noexcept
     {
@@ -34,6 +34,7 @@ public:
         if constexpr (is_text<Field>) (void)(in_.skip('\t') || in_.skip(' ')); // further blanks are the text's own
         else in_.skip_blanks();
         read_value(in_, field);
+        if (auto const next = in_.peek(); next != '\n' && next != ' ' && next != '\t') [[unlikely]] in_.fail(); // 12x is no number
         in_.next_line();
         matched_ = true;
     }
