@@ -229,11 +229,12 @@ constexpr error_text error::message() const noexcept
         out << ")";
     };
 
-    if (file == kernel_file::prlimit && (code == errc::denied || code == errc::invalid)) {
-        out << "setting the limit";
+    if (file == kernel_file::prlimit && (code == errc::denied || code == errc::invalid || code == errc::unsupported)) {
+        out << (code == errc::invalid ? "setting the limit" : "access to the limit");
         of_whom();
-        out << (code == errc::denied ? " was denied: a raised hard limit, or another user's process, needs CAP_SYS_RESOURCE"
-                                     : " is not possible: the soft limit would be above the hard one");
+        out << (code == errc::denied    ? " was denied: a raised hard limit, or another user's process, needs CAP_SYS_RESOURCE"
+                : code == errc::invalid ? " is not possible: the soft limit would be above the hard one"
+                                        : " is not possible: it is not of this /proc, or recorded");
         reason();
         return out;
     }
