@@ -95,12 +95,12 @@ struct malformed_text {
 template <class Record>
 void check_malformed(std::initializer_list<malformed_text> texts)
 {
-    for (auto const& [text, offset] : texts) {
-        CAPTURE(text);
-        auto const found = decode_error<Record>(text);
+    for (auto const& wanted : texts) {
+        CAPTURE(wanted.text);
+        auto const found = decode_error<Record>(wanted.text);
         CHECK(found.code == errc::malformed);
         CHECK(found.file == Record::file);
-        CHECK(found.offset == offset);
+        CHECK(found.offset == wanted.offset);
     }
 }
 
