@@ -252,8 +252,12 @@ private:
     template <class Unit>
     constexpr void read(limit_value<Unit>& out) noexcept
     {
-        if (in_.skip("unlimited")) out = limit_value<Unit>::unlimited();
-        else out = from_rlim<Unit>(in_.decimal<std::uint64_t>());
+        if (in_.peek() != 'u') {
+            out = from_rlim<Unit>(in_.decimal<std::uint64_t>());
+        } else {
+            in_.expect("unlimited");
+            out = limit_value<Unit>::unlimited();
+        }
     }
 
     text::cursor in_;
