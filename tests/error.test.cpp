@@ -57,9 +57,12 @@ static_assert(says({tp::errc::kernel_thread, tp::kernel_file::cmdline, 0, proces
 static_assert(says({tp::errc::os, tp::kernel_file::fd, EMFILE, process_7, 0}, "reading fd of process 7 failed (EMFILE)"));
 static_assert(says({tp::errc::os, tp::kernel_file::fd, 133, process_7, 0}, "reading fd of process 7 failed (errno 133)"));
 static_assert(says({tp::errc::denied, tp::kernel_file::prlimit, EPERM, process_7, 0},
-                   "setting the limit of process 7 was denied: a raised hard limit, or another user's process, needs CAP_SYS_RESOURCE (EPERM)"));
+                   "access to the limit of process 7 was denied: a raised hard limit, or another user's process, needs CAP_SYS_RESOURCE (EPERM)"));
 static_assert(says({tp::errc::invalid, tp::kernel_file::prlimit, EINVAL, process_7, 0},
                    "setting the limit of process 7 is not possible: the soft limit would be above the hard one (EINVAL)"));
+
+static_assert(says({tp::errc::unsupported, tp::kernel_file::prlimit, 0, process_7, 0},
+                   "access to the limit of process 7 is not possible: it is not of this /proc, or recorded"));
 
 static_assert(tp::os_failure(ENOENT, tp::kernel_file::stat, process_7) == tp::error{tp::errc::vanished, tp::kernel_file::stat, ENOENT, process_7, 0});
 static_assert(tp::os_failure(ESRCH, tp::kernel_file::stat).code == tp::errc::vanished);

@@ -84,6 +84,7 @@ static_assert(fails("Threads:\tx\n", tp::errc::malformed, 9));
 static_assert(fails("Name:\tx\nThreads:\t\n", tp::errc::malformed, 17));
 static_assert(fails("VmRSS:\t12 mB\n", tp::errc::malformed, 10));
 static_assert(fails("Threads:\t4294967296\n", tp::errc::malformed, 9));
+static_assert(fails("Threads:\t3x\n", tp::errc::malformed, 10), "other bytes on the heels of a value belong to it");
 
 // Only the kernel's last newline makes a text whole.
 static_assert(fails("Threads:\t3", tp::errc::truncated, 10) && fails("Threads:", tp::errc::truncated, 8) && fails("Thre", tp::errc::truncated, 4));
