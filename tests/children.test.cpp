@@ -23,7 +23,8 @@ static_assert(gives(pf::children::parse("2147483647 ").value().ids, {tp::tgid{IN
 
 TEST_CASE("children: a text cut in a number is truncated; behind a blank it is a shorter list")
 {
-    tp::tests::check_every_beginning<pf::children>("7 93 4194303 ", [](std::string_view beginning) { return beginning.empty() || beginning.ends_with(' '); });
+    auto const is_a_list = [](std::string_view beginning) { return beginning.empty() || beginning.ends_with(' '); };
+    tp::tests::check_every_beginning<pf::children>("7 93 4194303 ", is_a_list);
 }
 
 TEST_CASE("children: damage anywhere is survived") { tp::tests::check_every_damage<pf::children>("7 93 4194303 "); }

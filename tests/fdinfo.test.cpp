@@ -20,12 +20,14 @@ namespace {
 [[nodiscard]] constexpr pf::fdinfo of(std::string_view text) { return pf::fdinfo::parse(text).value(); }
 
 // Linux 6.18.
-constexpr auto eventfd = "pos:\t0\nflags:\t02000002\nmnt_id:\t17\nino:\t18\neventfd-count:               1f\neventfd-id: 2\neventfd-semaphore: 1\n"sv;
+constexpr auto eventfd =
+    "pos:\t0\nflags:\t02000002\nmnt_id:\t17\nino:\t18\neventfd-count:               1f\neventfd-id: 2\neventfd-semaphore: 1\n"sv;
 constexpr pf::fdinfo e = of(eventfd);
 static_assert(e.pos == 0 && e.flags == pf::open_flags{02000002} && e.mnt_id == 17 && e.ino == 18u);
 static_assert(e.eventfd_count == pf::eventfd_counter{0x1f} && e.eventfd_id == 2 && e.eventfd_semaphore == true && e.epoll_targets.empty());
 static_assert(e.flags->readable() && e.flags->writable());
-static_assert(!pf::open_flags{01}.readable() && pf::open_flags{01}.writable() && pf::open_flags{0100000}.readable() && !pf::open_flags{0100000}.writable());
+static_assert(!pf::open_flags{01}.readable() && pf::open_flags{01}.writable());
+static_assert(pf::open_flags{0100000}.readable() && !pf::open_flags{0100000}.writable());
 
 constexpr auto epoll = "pos:\t0\nflags:\t02\nmnt_id:\t17\nino:\t18\n"
                        "tfd:        3 events:       1b data:     7fe100000003  pos:0 ino:12 sdev:10\n"

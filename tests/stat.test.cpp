@@ -145,7 +145,8 @@ TEST_CASE("stat: a name may hold anything")
 
 TEST_CASE("stat: a text cut anywhere is truncated")
 {
-    for (auto const text : {each_field_its_own, extremes, zombie_6_1, kernel_thread_6_1, process_6_1}) check_every_beginning<pf::stat>(text);
+    for (auto const text : {each_field_its_own, extremes, zombie_6_1, kernel_thread_6_1, process_6_1})
+        check_every_beginning<pf::stat>(text);
 }
 
 TEST_CASE("stat: damage anywhere is survived, and errors stay within the text")

@@ -30,7 +30,7 @@ struct io {
     std::optional<std::uint64_t> syscw;         ///< `syscw`: write(2) and the like
     std::optional<bytes> read_bytes;            ///< `read_bytes`: fetched from storage
     std::optional<bytes> write_bytes;           ///< `write_bytes`: dirtied, to be sent to storage
-    std::optional<bytes> cancelled_write_bytes; ///< `cancelled_write_bytes`: dirty, dropped before they were sent (truncation); maybe more than `write_bytes`
+    std::optional<bytes> cancelled_write_bytes; ///< `cancelled_write_bytes`: dirty, but dropped (truncated) before they were sent
 
     /// Calls `visit(key, field)` for every field, in the kernel's order. Decoding and printing both go by this list.
     template <class Io, class Visitor>

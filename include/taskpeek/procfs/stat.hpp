@@ -28,7 +28,7 @@ struct stat {
     static constexpr std::size_t typical_size = 1536; ///< bytes; 52 fields of 20 digits and a name of 64 bytes
 
     taskpeek::tid pid;                  ///< (1) the task's id: the thread's in `task/<tid>/stat`
-    std::string_view comm;              ///< (2) raw bytes: may hold spaces, parentheses, newlines, or nothing; kernel threads up to 63 bytes since 4.18
+    std::string_view comm;              ///< (2) raw bytes: may hold spaces, parentheses, newlines, or nothing; see comm.hpp
     task_state state;                   ///< (3)
     tgid ppid;                          ///< (4) the parent process, 0 for none that the reader can see
     pgid pgrp;                          ///< (5)
