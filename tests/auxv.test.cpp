@@ -69,6 +69,10 @@ constexpr std::uint64_t few_words[] = {6, 65536, 1000, UINT64_MAX, 0, 7};
 constexpr bytes_of few{few_words};
 static_assert(gives(pf::auxv::parse(few.view(), 8).value().entries, {entry{key::pagesz, 65536}, entry{key{1000}, UINT64_MAX}}));
 static_assert(pf::auxv::parse(few.view()).error().code == tp::errc::malformed);
+constexpr std::uint64_t odd_words[] = {4, 32, 6, 4096, 0, 0};
+constexpr bytes_of odd{odd_words};
+static_assert(pf::auxv::parse(odd.view()).error().code == tp::errc::malformed, "a 32-bit ELF's number in words of 8 bytes proves nothing");
+static_assert(pf::auxv::parse(odd.view(), 8).value().get(key::phent) == 32u);
 static_assert(pf::auxv::parse(few.view(), 2).error().code == tp::errc::invalid);
 static_assert(pf::auxv::parse(std::string_view{"\0\0\0\0\0\0\0\0", 8}, 4).value().entries.empty());
 

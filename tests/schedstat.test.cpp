@@ -19,6 +19,9 @@ static_assert(s.sum_exec_runtime == tp::nanoseconds{1059538302} && s.run_delay =
 constexpr pf::schedstat never_waited = pf::schedstat::parse("1566312 0 1\n").value();
 static_assert(never_waited.run_delay == tp::nanoseconds{0}, "a zero beside other numbers is told");
 
+static_assert(pf::schedstat::parse("0 7 0\n").value().run_delay == tp::nanoseconds{7});
+static_assert(pf::schedstat::parse("0 0 1\n").value().pcount == 1u, "one that has just begun to run");
+
 constexpr pf::schedstat not_told = pf::schedstat::parse("0 0 0\n").value();
 static_assert(!not_told.sum_exec_runtime && !not_told.run_delay && !not_told.pcount, "what the kernel does not tell is not 0");
 

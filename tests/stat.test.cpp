@@ -174,7 +174,7 @@ TEST_CASE("stat: a state letter of a kernel to come is kept")
     CHECK(decoded.value().state.name().empty());
 }
 
-TEST_CASE("stat: a number past its type is malformed where it stands")
+TEST_CASE("stat: a number past its type, or none, is malformed where it stands")
 {
     struct {
         std::string_view good, bad;
@@ -188,6 +188,7 @@ TEST_CASE("stat: a number past its type is malformed where it stands")
         {" -16 -17 ", " 9223372036854775808 -17 "},  // cutime
         {" 40 41 ", " 99999999999999999999999 41 "}, // rt_priority
         {" 51 52\n", " 51 2147483648\n"},            // exit_code
+        {" 51 52\n", " 51 52x\n"},                   // exit_code
     };
     for (auto const& [good, bad] : cases) {
         auto text = std::string{each_field_its_own};

@@ -35,7 +35,8 @@ static_assert(running.kind == form::running && !running.nr && !running.args && !
 constexpr pf::syscall kernel_thread = of("0 0x0 0x0 0x0 0x0 0x0 0x0 0x0 0x0\n");
 static_assert(kernel_thread.kind == form::no_user_registers && !kernel_thread.nr && !kernel_thread.args && !kernel_thread.sp);
 static_assert(of("-1 0x0 0x0\n").kind == form::no_user_registers);
-static_assert(of("0 0x0 0x0 0x0 0x0 0x0 0x0 0x7ffd0d08a588 0x460a63\n").nr == 0, "but this is a read(2)");
+constexpr pf::syscall read = of("0 0x0 0x0 0x0 0x0 0x0 0x0 0x7ffd0d08a588 0x460a63\n");
+static_assert(read.kind == form::inside && read.nr == 0, "but this is a read(2)");
 
 constexpr auto largest = "9223372036854775807 0xffffffffffffffff 0xffffffffffffffff 0xffffffffffffffff 0xffffffffffffffff 0xffffffffffffffff "
                          "0xffffffffffffffff 0xffffffffffffffff 0xffffffffffffffff\n"sv;
