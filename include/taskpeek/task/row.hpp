@@ -91,13 +91,14 @@ private:
     }
 
     template <std::size_t... Index>
-    void refuse_each(error why, std::index_sequence<Index...>) noexcept
+    void refuse_each([[maybe_unused]] error why, std::index_sequence<Index...>) noexcept
     {
         ((detail::slot_at<Index>(slots_) = why), ...);
     }
 
     template <std::size_t... Index>
-    [[nodiscard]] bool fill_each(int directory, io::short_path const& prefix, lent_buffer text, std::index_sequence<Index...>) noexcept
+    [[nodiscard]] bool fill_each([[maybe_unused]] int directory, [[maybe_unused]] io::short_path const& prefix, [[maybe_unused]] lent_buffer text,
+                                 std::index_sequence<Index...>) noexcept
     {
         return (fill_one<Index, Files>(directory, prefix, text) && ...);
     }
