@@ -81,10 +81,11 @@ private:
 
 TEST_CASE("scan: at run time, hex digits read the same however much text follows, eight at a time or one")
 {
-    for (auto const digits : {"0"sv, "f"sv, "7f"sv, "abc"sv, "1234567"sv, "89abcdef"sv, "123456789"sv, "7ffc9a8b1000"sv, "fedcba987654321"sv,
-                              "0123456789abcdef"sv, "ffffffffffffffff"sv, "ffffffffff600000"sv, "0000000000000000"sv, "ABCDEF"sv, "aBcDeF09"sv,
-                              "7FFC9a8b1000"sv})
-        for (auto const stop : {""sv, "-"sv, " "sv, ":"sv, "\n"sv, "g"sv, "G"sv, "`"sv, "@"sv, "/"sv, "\x7f"sv, "\x80"sv, "\xb0"sv, "\xe1"sv, "\xff"sv, "\0"sv})
+    for (auto const digits : {"0"sv, "f"sv, "7f"sv, "abc"sv, "1234567"sv, "89abcdef"sv, "123456789"sv, "7ffc9a8b1000"sv,
+                              "fedcba987654321"sv, "0123456789abcdef"sv, "ffffffffffffffff"sv, "ffffffffff600000"sv,
+                              "0000000000000000"sv, "ABCDEF"sv, "aBcDeF09"sv, "7FFC9a8b1000"sv})
+        for (auto const stop : {""sv, "-"sv, " "sv, ":"sv, "\n"sv, "g"sv, "G"sv, "`"sv, "@"sv, "/"sv, "\x7f"sv, "\x80"sv, "\xb0"sv,
+                                "\xe1"sv, "\xff"sv, "\0"sv})
             for (std::size_t padding = 0; padding < (stop.empty() ? 1u : 24u); ++padding) {
                 exact const line{std::string{digits} + std::string{stop} + std::string(padding, '0')};
                 CAPTURE(line.view());
@@ -96,7 +97,8 @@ TEST_CASE("scan: at run time, hex digits read the same however much text follows
 
 TEST_CASE("scan: at run time, what is no hex number is none")
 {
-    for (auto const s : {""sv, "g"sv, "-ffffffffffffffff"sv, "x0123456789abcdef0123456789"sv, "\xff""fffffffffffffffff"sv, " 0000000000000000000"sv})
+    for (auto const s : {""sv, "g"sv, "-ffffffffffffffff"sv, "x0123456789abcdef0123456789"sv, "\xff" "fffffffffffffffff"sv,
+                         " 0000000000000000000"sv})
         CHECK(hex(exact{s}.view()) == none(0));
     CHECK(hex(exact{"10000000000000000"sv}.view()) == none(16));
     CHECK(hex(exact{"1ffffffffffffffff-00000000000000000000"sv}.view()) == none(16));

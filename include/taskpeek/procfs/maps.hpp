@@ -101,7 +101,7 @@ struct vma {
         text::cursor in{line};
         v.read_numbers(in, line.data());
         v.path = in.rest().ends_with('\n') ? in.rest().substr(0, in.rest().size() - 1) : in.rest();
-        if (in.ok() && v.path.find('\n') != std::string_view::npos) in.fail_at(text::find_byte(in.position(), line.data() + line.size(), '\n'));
+        if (auto const newline = v.path.find('\n'); in.ok() && newline != std::string_view::npos) in.fail_at(v.path.data() + newline);
         if (!in.ok()) return in.failure(file);
         return v;
     }

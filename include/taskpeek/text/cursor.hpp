@@ -154,8 +154,8 @@ public:
     constexpr void advance_to(char const* where) noexcept { at_ = where; }
 
 private:
-    template <std::integral Int>
-    static constexpr Int largest = static_cast<Int>(static_cast<std::make_unsigned_t<Int>>(-1) >> (std::signed_integral<Int> ? 1 : 0)); // <limits> costs 1,000 lines
+    template <std::integral Int> // <limits> costs 1,000 lines
+    static constexpr Int largest = static_cast<Int>(static_cast<std::make_unsigned_t<Int>>(-1) >> (std::signed_integral<Int> ? 1 : 0));
 
     [[gnu::always_inline]] constexpr bool take(scanned const& found) noexcept
     {
