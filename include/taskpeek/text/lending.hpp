@@ -32,7 +32,7 @@ public:
 
         [[nodiscard]] constexpr Row const& operator*() const noexcept { return range_->current(); }
         [[nodiscard]] constexpr Row const* operator->() const noexcept { return &range_->current(); }
-        constexpr iterator& operator++() noexcept
+        [[gnu::always_inline]] constexpr iterator& operator++() noexcept
         {
             if (!range_->fetch()) range_ = nullptr;
             return *this;
@@ -61,11 +61,14 @@ public:
 #endif
         begun_ = true;
         auto& self = static_cast<Derived&>(*this);
-        return iterator{self.fetch() ? &self : nullptr};
+        return iterator{fetch_first(self) ? &self : nullptr};
     }
     [[nodiscard]] constexpr sentinel end() const noexcept { return {}; }
 
 private:
+    /// Not inlined as those of `++` are, which are many: the code of one is enough.
+    [[gnu::noinline]] static constexpr bool fetch_first(Derived& self) noexcept { return self.fetch(); }
+
     bool begun_ = false;
 };
 
