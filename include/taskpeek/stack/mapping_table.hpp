@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <span>
 #include <string_view>
 
@@ -89,6 +90,8 @@ public:
         }
     }
 
+    class builder;
+
     /// Is code there?
     [[nodiscard]] bool is_executable(address a) const noexcept
     {
@@ -112,10 +115,6 @@ private:
     template <class Vma>
     [[nodiscard]] bool add(Vma const& vma) noexcept
     {
-        auto const same = count_ > 0 && path(rows_[count_ - 1]) == vma.path;
-        auto const wanted = sizeof(mapping) + (same ? 0 : vma.path.size());
-        if (free_ < wanted || vma.path.size() > UINT32_MAX) return false;
-        free_ -= wanted;
         mapping row;
         row.start = vma.start;
         row.end = vma.end;
@@ -123,12 +122,21 @@ private:
         row.inode = vma.inode;
         row.dev = vma.dev;
         row.perms = vma.perms;
+        return add(row, vma.path);
+    }
+
+    [[nodiscard]] bool add(mapping row, std::string_view name) noexcept
+    {
+        auto const same = count_ > 0 && path(rows_[count_ - 1]) == name;
+        auto const wanted = sizeof(mapping) + (same ? 0 : name.size());
+        if (free_ < wanted || name.size() > UINT32_MAX) return false;
+        free_ -= wanted;
         if (!same) {
-            paths_ += vma.path.size();
-            if (!vma.path.empty()) __builtin_memcpy(end_ - paths_, vma.path.data(), vma.path.size());
+            paths_ += name.size();
+            if (!name.empty()) __builtin_memcpy(end_ - paths_, name.data(), name.size());
         }
         row.path_at = static_cast<std::uint32_t>(same ? rows_[count_ - 1].path_at : paths_);
-        row.path_size = static_cast<std::uint32_t>(vma.path.size());
+        row.path_size = static_cast<std::uint32_t>(name.size());
         ::new (static_cast<void*>(&rows_[count_++])) mapping(row);
         return true;
     }
@@ -138,6 +146,19 @@ private:
     std::size_t count_ = 0;
     std::size_t paths_ = 0;
     std::size_t free_ = 0;
+};
+
+/// Makes a table of vmas that come from elsewhere than `maps`.
+class mapping_table::builder {
+public:
+    explicit builder(lent_buffer memory) noexcept : table_{memory} {}
+
+    /// Adds a vma; they come in ascending order. False if the memory is full.
+    [[nodiscard]] bool add(mapping const& m, std::string_view path) noexcept { return table_.add(m, path); }
+    [[nodiscard]] mapping_table take() const noexcept { return table_; }
+
+private:
+    mapping_table table_;
 };
 
 } // namespace taskpeek::stack
