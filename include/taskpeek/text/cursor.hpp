@@ -97,30 +97,30 @@ public:
         if constexpr (std::signed_integral<Int>) {
             auto const* const start = at_;
             bool const negative = skip('-');
-            auto const found = scan_decimal(at_, end_);
+            auto const found = next_decimal();
             auto const limit = static_cast<std::uint64_t>(largest<Int>) + (negative ? 1u : 0u);
-            if (!take(found)) return Int{};
+            if (!take(found, 10)) return Int{};
             if (found.value > limit) [[unlikely]] { fail_at(start); return Int{}; }
             return static_cast<Int>(negative ? 0 - found.value : found.value);
         } else {
-            return narrow<Int>(scan_decimal(at_, end_));
+            return narrow<Int>(next_decimal(), 10);
         }
     }
 
     /// A hexadecimal number without 0x.
     template <std::unsigned_integral Int>
-    [[nodiscard, gnu::always_inline]] constexpr Int hex() noexcept { return narrow<Int>(scan_hex(at_, end_)); }
+    [[nodiscard, gnu::always_inline]] constexpr Int hex() noexcept { return narrow<Int>(scan_hex(at_, end_), 16); }
 
     /// A hexadecimal number after 0x.
     template <std::unsigned_integral Int>
     [[nodiscard, gnu::always_inline]] constexpr Int prefixed_hex() noexcept
     {
         expect("0x");
-        return narrow<Int>(scan_hex(at_, end_));
+        return narrow<Int>(scan_hex(at_, end_), 16);
     }
 
     template <std::unsigned_integral Int>
-    [[nodiscard, gnu::always_inline]] constexpr Int octal() noexcept { return narrow<Int>(scan_octal(at_, end_)); }
+    [[nodiscard, gnu::always_inline]] constexpr Int octal() noexcept { return narrow<Int>(scan_octal(at_, end_), 8); }
 
     /// The next byte, whatever it is.
     [[nodiscard]] constexpr char byte() noexcept
@@ -157,18 +157,28 @@ private:
     template <std::integral Int> // <limits> costs 1,000 lines
     static constexpr Int largest = static_cast<Int>(static_cast<std::make_unsigned_t<Int>>(-1) >> (std::signed_integral<Int> ? 1 : 0));
 
-    [[gnu::always_inline]] constexpr bool take(scanned const& found) noexcept
+    /// Most numbers of a kernel file have one digit: they need no call.
+    [[gnu::always_inline]] constexpr scanned next_decimal() const noexcept
     {
-        if (found.next == nullptr) [[unlikely]] { fail_at(found.stop); return false; }
+        if (end_ - at_ >= 2) [[likely]] {
+            auto const digit = detail::decimal_digit(*at_);
+            if (digit <= 9 && detail::decimal_digit(at_[1]) > 9) return {digit, at_ + 1};
+        }
+        return scan_decimal(at_, end_);
+    }
+
+    [[gnu::always_inline]] constexpr bool take(scanned found, unsigned base) noexcept
+    {
+        if (found.next == nullptr) [[unlikely]] { fail_at(find_misfit(at_, end_, base)); return false; }
         at_ = found.next;
         return true;
     }
 
     template <std::unsigned_integral Int>
-    [[gnu::always_inline]] constexpr Int narrow(scanned const& found) noexcept
+    [[gnu::always_inline]] constexpr Int narrow(scanned found, unsigned base) noexcept
     {
         auto const* const start = at_;
-        if (!take(found)) return Int{};
+        if (!take(found, base)) return Int{};
         if constexpr (sizeof(Int) < sizeof(std::uint64_t))
             if (found.value > largest<Int>) [[unlikely]] { fail_at(start); return Int{}; }
         return static_cast<Int>(found.value);
