@@ -131,8 +131,19 @@ void scan(std::string_view bytes)
         auto const fast = text::scan_hex(p, end);
         auto const slow = text::scan_hex_bytewise(p, end);
         require(fast.value == slow.value && fast.next == slow.next, "hex reads the same by eights and by ones");
+
         auto const decimal = text::scan_decimal(p, end);
-        require(decimal.next == nullptr || (decimal.next > p && decimal.next <= end), "a number ends behind its first digit");
+        auto const* q = p;
+        std::uint64_t value = 0;
+        bool fits = true;
+        for (; q != end && *q >= '0' && *q <= '9'; ++q) {
+            auto const digit = static_cast<std::uint64_t>(*q - '0');
+            if (__builtin_mul_overflow(value, std::uint64_t{10}, &value) || __builtin_add_overflow(value, digit, &value)) fits = false;
+        }
+        fits = fits && q != p;
+        require((decimal.next != nullptr) == fits, "a decimal is one if it has a digit and fits");
+        if (fits) require(decimal.next == q && decimal.value == value, "a decimal has the value of its digits");
+
         auto const* const other = text::skip_spaces(p, end);
         require(other == end || *other != ' ', "no space is left");
     }
