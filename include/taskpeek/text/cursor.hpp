@@ -39,13 +39,14 @@ public:
     /// The next byte, or NUL at the end.
     [[nodiscard]] constexpr char peek() const noexcept { return at_ == end_ ? '\0' : *at_; }
 
-    /// Marks the byte at \p where as the one that does not fit, unless an earlier one did not.
-    constexpr void fail_at(char const* where) noexcept
+    /// Marks the byte at \p where as the one that does not fit, unless an earlier one did not. Inlined, like all that is called on
+    /// the way through a record: a cursor whose address nobody takes stays in registers.
+    [[gnu::always_inline]] constexpr void fail_at(char const* where) noexcept
     {
         if (ok()) { failed_ = where; failed_as_ = where == end_ ? errc::truncated : errc::malformed; }
         at_ = end_;
     }
-    constexpr void fail() noexcept { fail_at(at_); }
+    [[gnu::always_inline]] constexpr void fail() noexcept { fail_at(at_); }
 
     /// The failure that was remembered; call when `!ok()`.
     [[nodiscard]] constexpr error failure(kernel_file file) const noexcept
@@ -85,7 +86,7 @@ public:
         if (at_ != end_ && *at_ == ' ') at_ = text::skip_spaces(at_, end_);
     }
 
-    constexpr void skip_blanks() noexcept
+    [[gnu::always_inline]] constexpr void skip_blanks() noexcept
     {
         while (at_ != end_ && (*at_ == ' ' || *at_ == '\t')) ++at_;
     }
@@ -123,14 +124,14 @@ public:
     [[nodiscard, gnu::always_inline]] constexpr Int octal() noexcept { return narrow<Int>(scan_octal(at_, end_), 8); }
 
     /// The next byte, whatever it is.
-    [[nodiscard]] constexpr char byte() noexcept
+    [[nodiscard, gnu::always_inline]] constexpr char byte() noexcept
     {
         if (at_ == end_) { fail(); return '\0'; }
         return *at_++;
     }
 
     /// Everything before the next \p stop, which is taken too. Failure: no \p stop.
-    [[nodiscard]] constexpr std::string_view until(char stop) noexcept
+    [[nodiscard, gnu::always_inline]] constexpr std::string_view until(char stop) noexcept
     {
         auto const* const from = at_;
         auto const* const found = find_byte(at_, end_, stop);
@@ -140,7 +141,7 @@ public:
     }
 
     /// The rest of the line, its newline taken but not given. Failure: no newline.
-    [[nodiscard]] constexpr std::string_view line() noexcept { return until('\n'); }
+    [[nodiscard, gnu::always_inline]] constexpr std::string_view line() noexcept { return until('\n'); }
 
     /// Goes to the next line. Failure: no newline.
     [[gnu::always_inline]] constexpr void next_line() noexcept
@@ -184,7 +185,7 @@ private:
         return static_cast<Int>(found.value);
     }
 
-    [[nodiscard]] constexpr char const* mismatch(std::string_view wanted) const noexcept
+    [[nodiscard, gnu::always_inline]] constexpr char const* mismatch(std::string_view wanted) const noexcept
     {
         auto const* p = at_;
         for (char const c : wanted) {

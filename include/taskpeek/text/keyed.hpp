@@ -18,25 +18,47 @@ namespace taskpeek::text {
 template <class Field>
 inline constexpr bool is_text = std::same_as<Field, std::string_view> || std::same_as<Field, std::optional<std::string_view>>;
 
+/// Where a line's reading ended: before the next line, or at what does not fit.
+struct line_read {
+    char const* at;
+    bool ok;
+};
+
+/// Reads what follows the colon of a line into \p field, and the newline. What follows the value behind a blank is passed over:
+/// later kernels may append.
+/// One function for each type of field, not inlined, that takes and gives positions in registers: sixty copies of it would not be
+/// in the CPU's cache when the next task's text comes from the kernel.
+template <class Field>
+[[nodiscard, gnu::noinline]] constexpr line_read read_line_value(char const* from, char const* end, Field& field) noexcept
+{
+    cursor in{{from, static_cast<std::size_t>(end - from)}};
+    if constexpr (is_text<Field>) (void)(in.skip('\t') || in.skip(' ')); // further blanks are the text's own
+    else in.skip_blanks();
+    read_value(in, field);
+    if (auto const next = in.peek(); next != '\n' && next != ' ' && next != '\t') [[unlikely]] in.fail(); // 12x is no number
+    in.next_line();
+    if (!in.ok()) [[unlikely]] return {from + in.failure(kernel_file::none).offset, false};
+    return {in.position(), true};
+}
+
 /// Reads one line into the field whose key stands at the cursor. A record's `each_field` calls it for every field in the
 /// kernel's order, so that on a text in that order each call is a hit and the cursor moves straight on.
 class field_reader {
 public:
     constexpr explicit field_reader(cursor in) noexcept : in_{in} {}
 
-    /// If the line at the cursor is `key:`, decodes its value into \p field and goes to the next line. What follows the value
-    /// behind a blank is passed over: later kernels may append.
+    /// If the line at the cursor is `key:`, decodes its value into \p field and goes to the next line.
     template <std::size_t N, class Field>
     [[gnu::always_inline]] constexpr void operator()(char const (&key)[N], Field& field) noexcept
     {
-        if (in_.rest().size() <= N || __builtin_memcmp(in_.position(), key, N - 1) != 0 || in_.position()[N - 1] != ':') return;
-        in_.advance_to(in_.position() + N);
-        if constexpr (is_text<Field>) (void)(in_.skip('\t') || in_.skip(' ')); // further blanks are the text's own
-        else in_.skip_blanks();
-        read_value(in_, field);
-        if (auto const next = in_.peek(); next != '\n' && next != ' ' && next != '\t') [[unlikely]] in_.fail(); // 12x is no number
-        in_.next_line();
-        matched_ = true;
+        auto const* const at = in_.position();
+        auto const rest = in_.rest().size();
+        if (rest > N && __builtin_memcmp(at, key, N - 1) == 0 && at[N - 1] == ':') [[likely]] {
+            auto const line = read_line_value(at + N, at + rest, field);
+            if (line.ok) [[likely]] in_.advance_to(line.at);
+            else in_.fail_at(line.at);
+            matched_ = true;
+        }
     }
 
     /// Has a line been read since the last call?
@@ -54,6 +76,15 @@ private:
     bool matched_ = false;
 };
 
+/// Reads the lines that come in the kernel's order. A function of its own: in the loop below the compiler would work out the
+/// addresses of all fields beforehand, and keep them in memory.
+template <class Record>
+[[nodiscard, gnu::noinline]] constexpr field_reader read_in_order(field_reader read, Record& record) noexcept
+{
+    Record::each_field(record, read);
+    return read;
+}
+
 /// Reads `Key: value` lines into the fields of \p record until the text ends or \p done says that the line at the cursor is not
 /// this record's. Keys may come in any order or not at all; a line that no field claims, with a colon or without, is skipped.
 /// \return the cursor after the last line, or failed.
@@ -62,7 +93,7 @@ template <class Record, class Done>
 {
     field_reader read{in};
     while (!read.position().at_end() && !done(read.position())) {
-        Record::each_field(record, read);
+        read = read_in_order(read, record);
         if (!read.matched() && !read.position().at_end() && !done(read.position())) read.position().next_line();
     }
     return read.position();

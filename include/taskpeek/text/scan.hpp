@@ -150,7 +150,7 @@ inline constexpr std::uint64_t power_of_ten[] = {1, 10, 100, 1'000, 10'000, 100'
             auto const rest = detail::load8(p + 8);
             auto const more = detail::leading_hex_digits(rest);
             if (more == 0) return {high, p + 8};
-            if (more < 8) {
+            if (more < 8 || detail::hex_digit(p[16]) > 15) { // 16 digits always fit
                 auto const low = detail::eight_hex_digits(rest << (64 - 8 * more));
                 return {high << 4 * more | low, p + 8 + more};
             }
