@@ -91,7 +91,7 @@ struct smap {
     /// Takes one vma and its numbers off the front of many.
     constexpr void read(text::cursor& in, last_text last) noexcept
     {
-        *this = smap{};
+        each_field(*this, [](char const*, auto& field) noexcept { field.reset(); });
         mapping.read(in, last);
         if (!in.ok()) return;
         in = text::read_fields(in, *this, [this](text::cursor const& at) { return vm_flags.has_value() || next_line(at) != line::of_this_vma; });

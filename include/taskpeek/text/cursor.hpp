@@ -88,7 +88,8 @@ public:
 
     [[gnu::always_inline]] constexpr void skip_blanks() noexcept
     {
-        while (at_ != end_ && (*at_ == ' ' || *at_ == '\t')) ++at_;
+        do skip_spaces();
+        while (skip('\t'));
     }
 
     /// A decimal number that fits \p Int, with a minus sign where Int has one. Failure: no digit, or out of Int's range.
