@@ -11,7 +11,6 @@
 #include <taskpeek/text/keyed.hpp>
 #include <taskpeek/units.hpp>
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -113,11 +112,11 @@ private:
     /// Does an address and a hyphen stand there, which begin a vma? A key may begin with a hex digit too.
     [[nodiscard]] static constexpr line next_line(text::cursor const& at) noexcept
     {
-        auto const rest = at.rest();
-        std::size_t digits = 0;
-        while (digits < rest.size() && text::detail::hex_digit(rest[digits]) < 16) ++digits;
-        if (digits == rest.size()) return line::cut_short;
-        return digits != 0 && rest[digits] == '-' ? line::of_the_next : line::of_this_vma;
+        if (at.at_end()) return line::cut_short;
+        auto const* const end = at.position() + at.rest().size();
+        auto const address = text::scan_hex(at.position(), end);
+        if (address.next == end) return line::cut_short;
+        return address.next != nullptr && *address.next == '-' ? line::of_the_next : line::of_this_vma;
     }
 };
 

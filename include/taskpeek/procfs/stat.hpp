@@ -11,6 +11,7 @@
 #include <taskpeek/text/values.hpp>
 #include <taskpeek/units.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -146,6 +147,16 @@ struct stat {
 
 namespace detail {
 
+/// Reads a field behind its space. One function for each type of field, not inlined: see text::read_line_value.
+template <class Field>
+[[nodiscard, gnu::noinline]] constexpr text::reached read_next_field(char const* from, char const* end, Field& field) noexcept
+{
+    text::cursor in{{from, static_cast<std::size_t>(end - from)}};
+    in.expect(' ');
+    read_value(in, field);
+    return in.reached();
+}
+
 /// Reads the fields of `stat` one after the other.
 class stat_reader {
 public:
@@ -154,10 +165,12 @@ public:
     template <class Field>
     [[gnu::always_inline]] constexpr void operator()(char const*, Field& field) noexcept
     {
-        if (!first_) in_.expect(' ');
-        first_ = false;
-        read_value(in_, field);
+        auto const* const at = in_.position();
+        in_.advance_to(read_next_field(at, at + in_.rest().size(), field));
     }
+
+    /// The first.
+    [[gnu::always_inline]] constexpr void operator()(char const*, tid& pid) noexcept { read_value(in_, pid); }
 
     /// comm, the one text: everything up to the *last* parenthesis, for it may hold any.
     [[gnu::always_inline]] constexpr void operator()(char const*, std::string_view& comm) noexcept
@@ -176,21 +189,20 @@ public:
 
 private:
     text::cursor in_;
-    bool first_ = true;
 };
 
 } // namespace detail
 
 constexpr result<stat> stat::parse(std::string_view text) noexcept
 {
-    stat s;
+    result<stat> decoded{in_place<stat>};
     detail::stat_reader read{text::cursor{text}};
-    each_field(s, read);
+    each_field(decoded.assume_value(), read);
     auto& in = read.position();
     if (in.peek() != ' ' && in.peek() != '\n') in.fail(); // the last number may have been cut, or is none
     in.next_line();                                       // later kernels append fields
-    if (!in.ok()) return in.failure(file);
-    return s;
+    if (!in.ok()) decoded = in.failure(file);
+    return decoded;
 }
 
 } // namespace taskpeek::procfs

@@ -14,6 +14,12 @@
 
 namespace taskpeek::text {
 
+/// How far a reading came, small enough to be returned in registers: to the next byte, or to the one that does not fit.
+struct reached {
+    char const* at;
+    bool ok;
+};
+
 /// Reads values off the front of a text. The first read that fails is remembered and sends the cursor to the end; every later
 /// read fails too and gives 0 or nothing. A decoder therefore reads all its fields and asks once:
 /// \code
@@ -154,6 +160,14 @@ public:
     }
 
     constexpr void advance_to(char const* where) noexcept { at_ = where; }
+
+    /// How far this cursor came, and another one over a part of this one's text.
+    [[nodiscard]] constexpr taskpeek::text::reached reached() const noexcept { return {ok() ? at_ : failed_, ok()}; }
+    [[gnu::always_inline]] constexpr void advance_to(taskpeek::text::reached other) noexcept
+    {
+        if (other.ok) [[likely]] at_ = other.at;
+        else fail_at(other.at);
+    }
 
 private:
     template <std::integral Int> // <limits> costs 1,000 lines

@@ -18,18 +18,12 @@ namespace taskpeek::text {
 template <class Field>
 inline constexpr bool is_text = std::same_as<Field, std::string_view> || std::same_as<Field, std::optional<std::string_view>>;
 
-/// Where a line's reading ended: before the next line, or at what does not fit.
-struct line_read {
-    char const* at;
-    bool ok;
-};
-
 /// Reads what follows the colon of a line into \p field, and the newline. What follows the value behind a blank is passed over:
 /// later kernels may append.
 /// One function for each type of field, not inlined, that takes and gives positions in registers: sixty copies of it would not be
 /// in the CPU's cache when the next task's text comes from the kernel.
 template <class Field>
-[[nodiscard, gnu::noinline]] constexpr line_read read_line_value(char const* from, char const* end, Field& field) noexcept
+[[nodiscard, gnu::noinline]] constexpr reached read_line_value(char const* from, char const* end, Field& field) noexcept
 {
     cursor in{{from, static_cast<std::size_t>(end - from)}};
     if constexpr (is_text<Field>) (void)(in.skip('\t') || in.skip(' ')); // further blanks are the text's own
@@ -37,8 +31,7 @@ template <class Field>
     read_value(in, field);
     if (auto const next = in.peek(); next != '\n' && next != ' ' && next != '\t') [[unlikely]] in.fail(); // 12x is no number
     in.next_line();
-    if (!in.ok()) [[unlikely]] return {from + in.failure(kernel_file::none).offset, false};
-    return {in.position(), true};
+    return in.reached();
 }
 
 /// Reads one line into the field whose key stands at the cursor. A record's `each_field` calls it for every field in the
@@ -54,9 +47,7 @@ public:
         auto const* const at = in_.position();
         auto const rest = in_.rest().size();
         if (rest > N && __builtin_memcmp(at, key, N - 1) == 0 && at[N - 1] == ':') [[likely]] {
-            auto const line = read_line_value(at + N, at + rest, field);
-            if (line.ok) [[likely]] in_.advance_to(line.at);
-            else in_.fail_at(line.at);
+            in_.advance_to(read_line_value(at + N, at + rest, field));
             matched_ = true;
         }
     }
