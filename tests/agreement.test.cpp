@@ -93,7 +93,9 @@ TEST_CASE("rows equal those of ps taken before and after, but for births and dea
     }
     auto const after = ps();
 
-    for (auto const& [key, theirs] : before) {
+    for (auto const& one : before) { // no bindings: clang 14 cannot capture them
+        auto const& key = one.first;
+        auto const& theirs = one.second;
         auto const later = after.find(key);
         if (later == after.end()) continue; // it died, or nearly so
         CAPTURE(key.first);
@@ -101,7 +103,8 @@ TEST_CASE("rows equal those of ps taken before and after, but for births and dea
         REQUIRE(ours.count(key) == 1);
         if (theirs.ppid == later->second.ppid) CHECK(ours[key].ppid == theirs.ppid);
     }
-    for (auto const& [key, row] : ours) {
+    for (auto const& one : ours) {
+        auto const& key = one.first;
         if (before.count(key) != 0 || after.count(key) != 0) continue;
         CAPTURE(key.first);
         CAPTURE(key.second);
