@@ -34,46 +34,40 @@ template <class Field>
     return in.reached();
 }
 
-/// Reads one line into the field whose key stands at the cursor. A record's `each_field` calls it for every field in the
-/// kernel's order, so that on a text in that order each call is a hit and the cursor moves straight on.
+/// Reads one line into the field whose key stands next. A record's `each_field` calls it for every field in the kernel's order,
+/// so that on a text in that order each call is a hit and goes straight on.
 class field_reader {
 public:
-    constexpr explicit field_reader(cursor in) noexcept : in_{in} {}
+    constexpr field_reader(char const* from, char const* end) noexcept : at_{from}, end_{end} {}
 
-    /// If the line at the cursor is `key:`, decodes its value into \p field and goes to the next line.
+    /// If the next line is `key:`, decodes its value into \p field and goes behind it.
     template <std::size_t N, class Field>
     [[gnu::always_inline]] constexpr void operator()(char const (&key)[N], Field& field) noexcept
     {
-        auto const* const at = in_.position();
-        auto const rest = in_.rest().size();
-        if (rest > N && __builtin_memcmp(at, key, N - 1) == 0 && at[N - 1] == ':') [[likely]] {
-            in_.advance_to(read_line_value(at + N, at + rest, field));
-            matched_ = true;
-        }
+        if (static_cast<std::size_t>(end_ - at_) <= N || __builtin_memcmp(at_, key, N - 1) != 0 || at_[N - 1] != ':') return;
+        auto const line = read_line_value(at_ + N, end_, field);
+        at_ = line.at;
+        if (line.ok) [[likely]] return;
+        ok_ = false;
+        end_ = at_; // no further key stands there
     }
 
-    /// Has a line been read since the last call?
-    [[nodiscard]] constexpr bool matched() noexcept
-    {
-        auto const was = matched_;
-        matched_ = false;
-        return was;
-    }
-
-    [[nodiscard]] constexpr cursor& position() noexcept { return in_; }
+    [[nodiscard]] constexpr text::reached reached() const noexcept { return {at_, ok_}; }
 
 private:
-    cursor in_;
-    bool matched_ = false;
+    char const* at_;
+    char const* end_;
+    bool ok_ = true;
 };
 
 /// Reads the lines that come in the kernel's order. A function of its own: in the loop below the compiler would work out the
 /// addresses of all fields beforehand, and keep them in memory.
 template <class Record>
-[[nodiscard, gnu::noinline]] constexpr field_reader read_in_order(field_reader read, Record& record) noexcept
+[[nodiscard, gnu::noinline]] constexpr reached read_in_order(char const* from, char const* end, Record& record) noexcept
 {
+    field_reader read{from, end};
     Record::each_field(record, read);
-    return read;
+    return read.reached();
 }
 
 /// Reads `Key: value` lines into the fields of \p record until the text ends or \p done says that the line at the cursor is not
@@ -82,12 +76,12 @@ template <class Record>
 template <class Record, class Done>
 [[nodiscard]] constexpr cursor read_fields(cursor in, Record& record, Done done) noexcept
 {
-    field_reader read{in};
-    while (!read.position().at_end() && !done(read.position())) {
-        read = read_in_order(read, record);
-        if (!read.matched() && !read.position().at_end() && !done(read.position())) read.position().next_line();
+    while (!in.at_end() && !done(in)) {
+        auto const* const from = in.position();
+        in.advance_to(read_in_order(from, from + in.rest().size(), record));
+        if (in.position() == from) in.next_line(); // nobody's
     }
-    return read.position();
+    return in;
 }
 
 template <class Record>
