@@ -73,12 +73,15 @@ static_assert(gives<std::int32_t>(decimal<std::int32_t>("-0"), 0, "") && gives<s
 static_assert(fails(decimal<std::uint64_t>("-1"), malformed, 0), "an unsigned number has no sign");
 static_assert(fails(decimal<std::int64_t>("+1"), malformed, 0) && fails(decimal<std::int64_t>("--1"), malformed, 1));
 static_assert(fails(decimal<std::int64_t>(""), truncated, 0) && fails(decimal<std::int64_t>("-"), truncated, 1));
-static_assert(fails(decimal<std::uint64_t>(" 1"), malformed, 0));
+static_assert(fails(decimal<std::uint64_t>(" 1"), malformed, 0) && fails(decimal<std::uint64_t>("a"), malformed, 0));
+static_assert(fails(decimal<std::uint64_t>(": "), malformed, 0) && fails(decimal<std::uint64_t>("/ "), malformed, 0));
 
 static_assert(gives<std::uint8_t>(hex<std::uint8_t>("ff:"), 255, ":") && fails(hex<std::uint8_t>("100:"), malformed, 0));
 static_assert(gives(hex<std::uint32_t>("ffffffff"), UINT32_MAX, "") && fails(hex<std::uint32_t>("100000000"), malformed, 0));
 static_assert(gives(hex<std::uint64_t>("ffffffffffffffff "), UINT64_MAX, " ") &&
               fails(hex<std::uint64_t>("10000000000000000 "), malformed, 16));
+
+static_assert(fails(hex<std::uint64_t>("g"), malformed, 0) && fails(hex<std::uint64_t>(""), truncated, 0));
 
 constexpr auto prefixed = [](text::cursor& in) { return in.prefixed_hex<std::uint64_t>(); };
 static_assert(gives(read("0x2a,", prefixed), std::uint64_t{42}, ","));

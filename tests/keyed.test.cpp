@@ -64,7 +64,7 @@ static_assert(out_of_order.fields.name == "x" && out_of_order.fields.threads == 
 static_assert(out_of_order.fields.vm_rss == tp::kibibytes{12} && out_of_order.fields.vm_rss_peak == tp::kibibytes{34});
 
 // What is not there is absent; what is not known is passed over, with a colon or without.
-constexpr auto strangers = read("New:\t1\nno colon here\nVmRSSNew:\t5 kB\n\nThreads:\t3\nThreadsNew:\t4\n: \nLast\n");
+constexpr auto strangers = read("New:\t1\nThreadz:\tx\nno colon here\nVmRSSNew:\t5 kB\n\nThreads:\t3\nThreadsNew:\t4\n: \nLast\n");
 static_assert(strangers.end.ok() && strangers.end.at_end());
 static_assert(strangers.fields.threads == 3u && !strangers.fields.name && !strangers.fields.vm_rss);
 static_assert(read("").end.ok() && read({}).end.ok() && !read("").fields.name);

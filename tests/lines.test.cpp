@@ -93,6 +93,7 @@ TEST_CASE("lines: go through filter and transform")
     auto const rows = *read<pair_row>("1=10\n2=20\n3=30\n");
     std::uint32_t sum = 0;
     auto const wanted = [](pair_row r) { return r.left != 2; };
-    for (auto const right : rows | ranges::views::filter(wanted) | ranges::views::transform(&pair_row::right)) sum += right;
+    auto const right_of = [](pair_row r) { return r.right; }; // &pair_row::right would refer into a row that is gone
+    for (auto const right : rows | ranges::views::filter(wanted) | ranges::views::transform(right_of)) sum += right;
     CHECK(sum == 40);
 }

@@ -14,6 +14,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <initializer_list>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -98,14 +99,14 @@ TEST_CASE("maps and smaps of a living process are what its file says, whatever t
     auto const p = open(c);
     auto const wanted = expected_maps(c.pid());
     CHECK(wanted.size() > 3000);
-    for (std::size_t const size : {0, 256, 1000, 4096, 5000, 65536, 1 << 20}) {
+    for (auto const size : std::initializer_list<std::size_t>{0, 256, 1000, 4096, 5000, 65536, 1 << 20}) {
         CAPTURE(size);
         std::vector<char> memory(size);
         auto maps = p.maps(memory);
         CHECK(all(maps) == wanted);
         CHECK(maps.status().has_value());
     }
-    for (std::size_t const size : {0, 2000, 65536}) {
+    for (auto const size : std::initializer_list<std::size_t>{0, 2000, 65536}) {
         CAPTURE(size);
         std::vector<char> memory(size);
         auto smaps = p.smaps(memory);
@@ -187,7 +188,7 @@ TEST_CASE("memory too small for a line's fields is truncated, not malformed")
 {
     auto const c = child_of_many_vmas(10);
     auto const p = open(c);
-    for (std::size_t const size : {1, 20, 49}) {
+    for (auto const size : std::initializer_list<std::size_t>{1, 20, 49}) {
         std::vector<char> memory(size);
         auto maps = p.maps(memory);
         for (auto const& vma : maps) CHECK(vma.end > vma.start);
@@ -200,7 +201,7 @@ TEST_CASE("memory too small for a line's fields is truncated, not malformed")
 TEST_CASE("a process that executes another program in the middle of its maps does not pass for one with fewer")
 {
     // one page of maps that is followed by others, and so few that the second read is the last
-    for (std::size_t const vmas : {60, 1000}) {
+    for (auto const vmas : std::initializer_list<std::size_t>{60, 1000}) {
         CAPTURE(vmas);
         int go[2];
         REQUIRE(pipe(go) == 0);

@@ -192,6 +192,7 @@ public:
         fill(v.start), fill(v.end);
         if (v.end < v.start) std::swap(v.start, v.end);
         v.perms = {any<bool>(), any<bool>(), any<bool>(), any<bool>()};
+        if (below(3) == 0) return v; // anonymous memory, as most is
         fill(v.offset);
         v.dev = {static_cast<std::uint32_t>(below(1u << 12)), static_cast<std::uint32_t>(below(1u << 20))};
         fill(v.inode);

@@ -273,6 +273,8 @@ def test(everything):
     sanitized("the rest under ASan and UBSan", "asan", "g++", ASAN, {"live", "property", "examples"})
     sanitized("live tests under TSan", "tsan", "clang++-19", [*SANITIZED, "-Db_sanitize=thread", *NO_EXAMPLES, *STRICT_OPTIONS],
               {"live"}, ["live-tests"])
+    with stage("fuzz"):
+        run_script("fuzz", ROOT / "tests" / "fuzz" / "check.py", timeout=1800)
     with stage("benchmarks build"):
         compile_targets(configure_benchmarks())
         total.passed += 1
