@@ -16,7 +16,10 @@ namespace {
 using namespace examples;
 namespace st = taskpeek::stack;
 
-std::string kibibytes(std::optional<tp::bytes> n, std::string_view absent = "?") { return n ? fmt::format("{}", (n->count + 1023) / 1024) : std::string{absent}; }
+std::string kibibytes(std::optional<tp::bytes> n, std::string_view absent = "?")
+{
+    return n ? fmt::format("{}", (n->count + 1023) / 1024) : std::string{absent};
+}
 
 std::string_view name_of(st::stack_limit limit)
 {
@@ -31,17 +34,17 @@ std::string_view name_of(st::stack_limit limit)
 json json_of_headroom(st::headroom const& h, std::string const& comm)
 {
     json out = {{"tid", h.id.tid.value}, {"comm", json_of(std::string_view{comm})}, {"on_own_stack", h.on_own_stack}};
-    out["sp"] = h.sp ? json_of(*h.sp) : json{};
-    out["start"] = h.vma != nullptr ? json_of(h.vma->start) : json{};
-    out["top"] = h.vma != nullptr ? json_of(h.top) : json{};
-    out["guard"] = h.guard != nullptr ? json{h.guard->end.value - h.guard->start.value} : json{};
-    out["size"] = h.size ? json{h.size->count} : json{};
+    out["sp"] = h.sp ? json_of(*h.sp) : json();
+    out["start"] = h.vma != nullptr ? json_of(h.vma->start) : json();
+    out["top"] = h.vma != nullptr ? json_of(h.top) : json();
+    out["guard"] = h.guard != nullptr ? json(h.guard->end.value - h.guard->start.value) : json();
+    out["size"] = h.size ? json(h.size->count) : json();
     out["limited_by"] = std::string{name_of(h.limited_by)};
-    out["used_now"] = h.used_now ? json{h.used_now->count} : json{};
-    out["high_water"] = h.high_water ? json{h.high_water->count} : json{};
+    out["used_now"] = h.used_now ? json(h.used_now->count) : json();
+    out["high_water"] = h.high_water ? json(h.high_water->count) : json();
     out["high_water_is_at_most"] = h.high_water_is_bound;
-    out["resident"] = h.resident ? json{h.resident->count} : json{};
-    out["percent"] = h.percent() ? json{*h.percent()} : json{};
+    out["resident"] = h.resident ? json(h.resident->count) : json();
+    out["percent"] = h.percent() ? json(*h.percent()) : json();
     return out;
 }
 
@@ -52,11 +55,12 @@ int main(int argc, char** argv)
     target who;
     bool as_json = false;
     unsigned warn = 80;
-    CLI::App options{"Shows how much of its stack each thread of a process has used, without stopping it.", "stack_headroom"};
+    CLI::App options{"Shows how much of its stack each thread of a process has used.", "stack_headroom"};
     options.add_option("TASK", who, "PID, or PID/TID for one thread")->required()->type_name("");
     options.add_flag("--json", as_json, "print JSON");
     options.add_option("--warn", warn, "exit with 1 if a thread ever used so much (80)")->check(CLI::Range(1u, 100u))->type_name("PERCENT");
-    options.footer("HIGH is the deepest page ever touched, in KiB from the top. A thread that runs\nhas no USED; one on an alternate stack or in a coroutine says so.");
+    options.footer("HIGH is the deepest page ever touched, in KiB from the top. A thread that runs\n"
+                   "has no USED; one on an alternate stack or in a coroutine says so.");
 
     return run(options, argc, argv, [&] {
         auto const process = tp::process::open(who.process);
@@ -100,9 +104,11 @@ int main(int argc, char** argv)
                 return;
             }
             auto const note = h.on_own_stack ? std::string{} : h.sp ? std::string{"  (not on its own stack)"} : std::string{"  (running)"};
-            rows.add({fmt::format("{}", id.value), kibibytes(h.size, h.limited_by == st::stack_limit::unlimited ? "∞" : "?"), kibibytes(h.used_now, "-"),
+            auto const size = kibibytes(h.size, h.limited_by == st::stack_limit::unlimited ? "∞" : "?");
+            rows.add({fmt::format("{}", id.value), size, kibibytes(h.used_now, "-"),
                       (h.high_water_is_bound ? "≤" : "") + kibibytes(h.high_water), h.percent() ? fmt::format("{}", *h.percent()) : "-",
-                      h.guard != nullptr ? kibibytes(h.guard->end - h.guard->start) : "none", std::string{name_of(h.limited_by)}, harmless(comm) + note});
+                      h.guard != nullptr ? kibibytes(h.guard->end - h.guard->start) : "none", std::string{name_of(h.limited_by)},
+                      harmless(comm) + note});
         };
         if (who.thread) {
             look_at(*who.thread);

@@ -68,7 +68,26 @@ struct shown_thread {
     std::string note;         ///< why something is not shown
     std::vector<shown_frame> frames;
 
-    [[nodiscard]] bool is_told() const { return outcome == st::capture_outcome::captured || outcome == st::capture_outcome::running || outcome == st::capture_outcome::kernel_thread; }
+    [[nodiscard]] bool is_told() const
+    {
+        return outcome == st::capture_outcome::captured || outcome == st::capture_outcome::running ||
+               outcome == st::capture_outcome::kernel_thread;
+    }
+
+    /// Do two threads stand at the same place?
+    [[nodiscard]] bool stands_with(shown_thread const& o) const { return frames == o.frames && outcome == o.outcome && end == o.end; }
+};
+
+/// Memory to lend, as it comes: pages that are never used cost nothing.
+class lent_bytes {
+public:
+    explicit lent_bytes(std::size_t size) : size_{size}, bytes_{new char[size]} {}
+    [[nodiscard]] char* data() const { return bytes_.get(); }
+    [[nodiscard]] std::size_t size() const { return size_; }
+
+private:
+    std::size_t size_;
+    std::unique_ptr<char[]> bytes_;
 };
 
 /// Everything that is kept from one thread to the next.
@@ -83,8 +102,8 @@ public:
     {
         names_.reset();
         unwinder_.reset();
-        for (std::size_t size = maps_memory_.empty() ? 1u << 20 : maps_memory_.size();; size *= 2) {
-            maps_memory_.resize(size);
+        for (std::size_t size = maps_memory_.size();; size *= 4) {
+            if (size != maps_memory_.size()) maps_memory_ = lent_bytes{size};
             auto maps = st::mapping_table::read(process_, maps_memory_);
             if (!maps && maps.error().code == tp::errc::truncated && size < std::size_t{1} << 30) continue;
             if (!maps) return maps.error();
@@ -172,9 +191,9 @@ private:
     wish const& wish_;
     std::optional<st::syscall_abi> abi_;
     st::mapping_table maps_;
-    std::vector<char> maps_memory_;
-    std::vector<char> unwind_memory_ = std::vector<char>(st::unwinder::typical_memory);
-    std::vector<char> stack_memory_ = std::vector<char>(8u << 20);
+    lent_bytes maps_memory_{1u << 20};
+    lent_bytes unwind_memory_{st::unwinder::typical_memory};
+    lent_bytes stack_memory_{8u << 20};
     std::vector<st::frame> frames_ = std::vector<st::frame>(4096);
     std::unique_ptr<st::unwinder> unwinder_;
     std::unique_ptr<st::symbolizer> names_;
@@ -195,7 +214,8 @@ void print_frames(shown_thread const& t)
             fmt::print("    {}\n", t.syscall);
             syscall_told = true;
         }
-        std::string line = f.kernel ? fmt::format("#{:<3} [kernel] {}", n, name_of(f)) : fmt::format("#{:<3} 0x{:016x} in {}", n, f.pc, f.symbol.empty() ? "??" : name_of(f));
+        auto line = f.kernel ? fmt::format("#{:<3} [kernel] {}", n, name_of(f))
+                             : fmt::format("#{:<3} 0x{:016x} in {}", n, f.pc, f.symbol.empty() ? "??" : name_of(f));
         if (!f.symbol.empty()) line += fmt::format("+{:#x}", f.offset);
         if (!f.module.empty()) line += fmt::format(" {} {}", f.kernel ? "in" : "from", harmless(f.module));
         if (f.signal_frame) line += "  <signal handler called>";
@@ -217,8 +237,7 @@ void print_text(std::vector<shown_thread> const& threads, bool merge)
         std::string ids = fmt::format("{} \"{}\"", threads[i].id.tid.value, harmless(threads[i].comm));
         std::size_t count = 1;
         for (std::size_t k = i + 1; merge && k < threads.size(); ++k) {
-            auto const same = !done[k] && threads[k].frames == threads[i].frames && threads[k].outcome == threads[i].outcome && threads[k].end == threads[i].end;
-            if (!same) continue;
+            if (done[k] || !threads[k].stands_with(threads[i])) continue;
             done[k] = true;
             ++count;
             ids += fmt::format(", {} \"{}\"", threads[k].id.tid.value, harmless(threads[k].comm));
@@ -233,9 +252,9 @@ json json_of_thread(shown_thread const& t)
     auto frames = json::array();
     for (auto const& f : t.frames) {
         json one = {{"pc", fmt::format("{:#x}", f.pc)}, {"kind", f.kernel ? "kernel" : "user"}, {"quality", std::string{st::name_of(f.quality)}}};
-        one["symbol"] = f.symbol.empty() ? json{} : json_of(std::string_view{f.symbol});
-        one["offset"] = f.symbol.empty() ? json{} : json{f.offset};
-        one["module"] = f.module.empty() ? json{} : json_of(std::string_view{f.module});
+        one["symbol"] = f.symbol.empty() ? json() : json_of(std::string_view{f.symbol});
+        one["offset"] = f.symbol.empty() ? json() : json(f.offset);
+        one["module"] = f.module.empty() ? json() : json_of(std::string_view{f.module});
         if (f.signal_frame) one["signal_frame"] = true;
         frames.push_back(std::move(one));
     }
@@ -250,7 +269,8 @@ json json_of_thread(shown_thread const& t)
 std::vector<std::string> calls_of(shown_thread const& t)
 {
     std::vector<std::string> calls{harmless(t.comm)};
-    if (t.outcome == st::capture_outcome::captured && t.end != st::stack_end::complete) calls.push_back(fmt::format("[truncated: {}]", st::name_of(t.end)));
+    if (t.outcome == st::capture_outcome::captured && t.end != st::stack_end::complete)
+        calls.push_back(fmt::format("[truncated: {}]", st::name_of(t.end)));
     for (auto f = t.frames.rbegin(); f != t.frames.rend(); ++f) calls.push_back(name_of(*f) + (f->kernel ? "_[k]" : ""));
     if (t.outcome == st::capture_outcome::running || t.outcome == st::capture_outcome::moved) calls.emplace_back("[running]");
     else if (t.outcome != st::capture_outcome::captured) calls.push_back(fmt::format("[{}]", st::name_of(t.outcome)));
@@ -290,7 +310,7 @@ bool write_flame_graph(std::vector<shown_thread> const& threads, wish const& w)
 /// Stops all threads at once; the memory grows with the threads' stacks.
 void look_at_all_together(looker& look, std::vector<tp::thread>& threads, std::vector<shown_thread>& into)
 {
-    std::vector<char> stacks(std::min<std::size_t>(std::size_t{1} << 30, (std::size_t{8} << 20) + threads.size() * (64u << 10)));
+    lent_bytes stacks{std::min<std::size_t>(std::size_t{1} << 30, (std::size_t{8} << 20) + threads.size() * (64u << 10))};
     std::vector<st::held_thread> held(threads.size());
     st::brief_stop_together(threads, look.maps(), held, stacks);
     for (std::size_t i = 0; i < threads.size(); ++i) into.push_back(look.show(threads[i], held[i].capture, {}));
@@ -301,19 +321,19 @@ void look_at_all_together(looker& look, std::vector<tp::thread>& threads, std::v
 int main(int argc, char** argv)
 {
     wish w;
-    CLI::App options{"Shows the stacks of the threads of a process, by default without stopping it.", "user_stacks"};
+    CLI::App options{"Shows the stacks of the threads of a process, without stopping it.", "user_stacks"};
     options.add_option("TASK", w.who, "PID, or PID/TID for one thread")->required()->type_name("");
-    options.add_flag("--stop", w.stop, "stop each thread for some 50 µs: running ones too, with all registers.\n"
-                                       "epoll_wait and others then return EINTR to it: see signal(7)");
-    options.add_flag("--together", w.together, "with --stop: all threads at once, for a consistent picture");
+    options.add_flag("--stop", w.stop, "stop each thread briefly: running ones too. Some calls\n"
+                                       "of it, as epoll_wait, then return EINTR: signal(7)");
+    options.add_flag("--together", w.together, "with --stop: all threads at once");
     options.add_flag("--kernel", w.kernel, "the kernel's frames too; needs CAP_SYS_ADMIN");
     options.add_flag("--merge", w.merge, "put identical stacks together");
     options.add_flag("--json", w.as_json, "print JSON");
-    options.add_flag("--folded", w.folded, "print a line for each stack, as flamegraph.pl reads them");
-    options.add_option("--samples", w.samples, "look so many times: a profile of wall-clock time")->check(CLI::Range(1u, 1'000'000u))->type_name("N");
+    options.add_flag("--folded", w.folded, "print a line for each stack, for flamegraph.pl");
+    options.add_option("--samples", w.samples, "look so often: a profile of wall-clock time")->check(CLI::Range(1u, 1'000'000u))->type_name("N");
     options.add_option("--interval", w.interval, "ms between two looks (10)")->check(CLI::Range(1u, 60'000u))->type_name("MS");
     options.add_option("--flamegraph", w.flame_graph, "write a page to look at in a browser")->type_name("FILE");
-    options.footer("(inferred) marks a frame that was found by searching the stack, (frame_pointer)\none found by frame pointers only. A stack whose end is not known says (truncated).");
+    options.footer("(inferred) marks a frame that was found by searching the stack, (frame_pointer)\none found by frame pointers. A stack that is not whole says (truncated).");
 
     return run(options, argc, argv, [&] {
         auto const process = tp::process::open(w.who.process);
@@ -327,7 +347,7 @@ int main(int argc, char** argv)
         looker look{process.value(), w};
         bool complete = true;
         std::vector<shown_thread> seen;
-        std::vector<char> ids(std::size_t{1} << 20); // the listing of 32,768 threads in one step
+        lent_bytes ids{std::size_t{1} << 20}; // the listing of 32,768 threads in one step
         for (unsigned sample = 0; sample < w.samples; ++sample) {
             timespec next{};
             ::clock_gettime(CLOCK_MONOTONIC, &next);

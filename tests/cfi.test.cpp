@@ -253,7 +253,7 @@ TEST_CASE("cfi: on aarch64 a signed return address loses its code, and LR is not
     REQUIRE(st::find_row(c, f, 0x2010, row));
     words memory{};
     memory.at[2] = 0x7100;
-    memory.at[3] = 0x2b00'0000'0040'1234 | std::uint64_t{0xd} << 52;
+    memory.at[3] = 0x2b0d'0000'0040'1234;
     st::registers regs{st::machine::aarch64};
     regs.set(31, 0x7010);
     regs.set(30, 0x9999);

@@ -114,7 +114,8 @@ TEST_CASE("image: cut anywhere or changed at random, it is refused or answers wi
     auto const& whole = own_executable();
     std::mt19937_64 random{7};
     unsigned opened = 0;
-    for (std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{63}, std::size_t{64}, std::size_t{100}, std::size_t{4096}, whole.size() / 2, whole.size() - 1}) {
+    std::size_t const sizes[] = {0, 1, 63, 64, 100, 4096, whole.size() / 2, whole.size() - 1};
+    for (auto const size : sizes) {
         st::image image;
         if (image.open(st::byte_source::copy(std::string_view{whole}.substr(0, size)))) (void)ask(image, size);
         else CHECK(size < 4096);
@@ -171,4 +172,26 @@ TEST_CASE("image: nothing but a regular file inside the root is opened")
     REQUIRE_FALSE(fifo);
     CHECK(fifo.error().code == tp::errc::invalid);
     CHECK(st::open_inside(directory.get(), "/").error().code == tp::errc::invalid);
+}
+
+TEST_CASE("image: on a kernel without openat2 no link is followed at all")
+{
+    taskpeek::tests::temporary_directory const root;
+    REQUIRE(::mkdir((root.path() + "/a").c_str(), 0700) == 0);
+    std::ofstream{root.path() + "/a/file"} << "inside";
+    REQUIRE(::symlink("a", (root.path() + "/link").c_str()) == 0);
+    REQUIRE(::symlink("a/file", (root.path() + "/last").c_str()) == 0);
+    tp::io::descriptor const directory{::open(root.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+    auto const opens = [&](std::string const& path) {
+        auto const fd = st::detail::open_without_links(directory.get(), path.c_str(), O_RDONLY);
+        tp::io::descriptor const owner{fd.ok() ? static_cast<int>(fd.value()) : -1};
+        return fd.ok();
+    };
+    CHECK(opens("a/file"));
+    CHECK(opens("//a//file"));
+    std::string const refused[] = {"link/file", "last", "a/../a/file", "", "/", "a/none", std::string(300, 'x')};
+    for (auto const& path : refused) {
+        CAPTURE(path);
+        CHECK_FALSE(opens(path));
+    }
 }

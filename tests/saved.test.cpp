@@ -6,6 +6,7 @@
 #include <taskpeek/stack/saved.hpp>
 #include <taskpeek/stack/unwind.hpp>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <random>
@@ -88,7 +89,8 @@ TEST_CASE("saved: captures come back as they were, and unwind the same when the 
     unsigned refused = 0;
     for (unsigned round = 0; round < 300; ++round) {
         auto changed = bytes.substr(0, round % 3 == 0 ? random() % bytes.size() : bytes.size());
-        for (unsigned k = 0; k < 4 && !changed.empty(); ++k) changed[random() % std::min<std::size_t>(changed.size(), 8192)] = static_cast<char>(random());
+        auto const front = std::min<std::size_t>(changed.size(), 8192);
+        for (unsigned k = 0; k < 4 && front != 0; ++k) changed[random() % front] = static_cast<char>(random());
         st::saved_captures other{changed};
         auto const m = other.maps(memory);
         if (!m) { ++refused; continue; }

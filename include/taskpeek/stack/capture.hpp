@@ -97,7 +97,8 @@ namespace detail {
     iovec const from{reinterpret_cast<void*>(at), size};
     auto const got = io::system_call(SYS_process_vm_readv, id.tid.value, io::as_argument(&to), 1, io::as_argument(&from), 1, 0);
     if (got.ok()) return got.count();
-    if (got.error() != 1 && got.error() != 38) return os_failure(got.error(), kernel_file::process_vm_readv, id); // EPERM, ENOSYS: filtered?
+    bool const filtered = got.error() == 1 || got.error() == 38; // EPERM, ENOSYS
+    if (!filtered) return os_failure(got.error(), kernel_file::process_vm_readv, id);
     auto const opened = io::open(directory, "mem", O_RDONLY, kernel_file::mem, id);
     if (!opened) return opened.error();
     auto const read = io::pread(opened.value().get(), into, size, at);
@@ -347,7 +348,9 @@ public:
             for (register_number r = 0; r < 33; ++r) c.regs.set(r, raw[r]);
             std::int32_t number = -1;
             iovec call{&number, sizeof number};
-            if (io::system_call(SYS_ptrace, ptrace_getregset, tid_.value, 0x404 /* NT_ARM_SYSTEM_CALL */, io::as_argument(&call)).ok()) c.syscall_nr = number;
+            constexpr long nt_arm_system_call = 0x404;
+            auto const told = io::system_call(SYS_ptrace, ptrace_getregset, tid_.value, nt_arm_system_call, io::as_argument(&call));
+            if (told.ok()) c.syscall_nr = number;
             for (std::size_t i = 0; i < 6; ++i) c.syscall_args.values[i] = raw[i];
             c.in_syscall = c.syscall_nr >= 0;
         }
@@ -373,7 +376,8 @@ private:
     std::uint64_t began_ = 0;
 };
 
-inline void capture_stopped(thread_capture& c, seized_thread& held, thread const& of, mapping_table const& maps, lent_buffer memory) noexcept
+inline void capture_stopped(thread_capture& c, seized_thread& held, thread const& of, mapping_table const& maps,
+                            lent_buffer memory) noexcept
 {
     if (!held.wait()) {
         c.why = {errc::vanished, kernel_file::ptrace, 0, c.id, 0};
@@ -416,7 +420,8 @@ struct held_thread {
 /// Stops the threads all at once, copies each, and lets all go: one consistent picture, the longest pause. \p memory is shared out as
 /// the stacks need it. \p threads and \p held are as long as each other.
 /// See `brief_stop` for what a stop does to the target.
-inline void brief_stop_together(std::span<thread const> threads, mapping_table const& maps, std::span<held_thread> held, lent_buffer memory) noexcept
+inline void brief_stop_together(std::span<thread const> threads, mapping_table const& maps, std::span<held_thread> held,
+                                lent_buffer memory) noexcept
 {
     auto const count = threads.size() < held.size() ? threads.size() : held.size();
     for (std::size_t i = 0; i < count; ++i) {

@@ -195,7 +195,7 @@ struct cie {
                     auto const encoding = data.u8();
                     (void)data.pointer(static_cast<std::uint8_t>(encoding & 0x7f));
                 } else if (letter == 'S') out.signal_frame = true;
-                else if (letter != 'B' && letter != 'G') break; // B: signed with key B, G: tagged memory: nothing to read. The size tells where it ends.
+                else if (letter != 'B' && letter != 'G') break; // these two have no data; of others the size tells the end
             }
             if (!data.ok()) return false;
         } else if (!augmentation.empty()) {
@@ -238,7 +238,8 @@ public:
     constexpr cfi_machine(cie const& shared, std::uint64_t pc, cfi_row& row) noexcept : cie_{shared}, pc_{pc}, row_{row} {}
 
     /// \p initial is what DW_CFA_restore goes back to; null while the CIE's own instructions run.
-    [[nodiscard]] constexpr bool run(std::string_view instructions, std::uint64_t where, std::uint64_t location, cfi_row const* initial) noexcept
+    [[nodiscard]] constexpr bool run(std::string_view instructions, std::uint64_t where, std::uint64_t location,
+                                     cfi_row const* initial) noexcept
     {
         byte_cursor in{instructions, where};
         std::size_t depth = 0;
@@ -267,7 +268,7 @@ public:
                 case 0x06: restore(in.uleb(), initial); break;
                 case 0x07: set(in.uleb(), register_rule::kind::undefined, 0); break;
                 case 0x08: set(in.uleb(), register_rule::kind::same_value, 0); break;
-                case 0x09: { auto const r = in.uleb(); set(r, register_rule::kind::in_register, static_cast<std::int64_t>(in.uleb())); break; }
+                case 0x09: { auto const r = in.uleb(); set(r, register_rule::kind::in_register, as_signed(in.uleb())); break; }
                 case 0x0a:                                                    // remember_state
                     if (depth == remembered_limit) return false;
                     remember(saved_[depth++]);
@@ -276,16 +277,16 @@ public:
                     if (depth == 0) return false;
                     recall(saved_[--depth]);
                     break;
-                case 0x0c: { auto const r = in.uleb(); define_cfa(r, static_cast<std::int64_t>(in.uleb()), in); break; }
+                case 0x0c: { auto const r = in.uleb(); define_cfa(r, as_signed(in.uleb()), in); break; }
                 case 0x0d: define_cfa(in.uleb(), std::int64_t{row_.cfa.value}, in); break;
                 case 0x0e: define_cfa(row_.cfa_register, static_cast<std::int64_t>(in.uleb()), in); break;
                 case 0x0f: row_.cfa = expression(in, register_rule::kind::is_expression); break;
                 case 0x10: { auto const r = in.uleb(); put(r, expression(in, register_rule::kind::at_expression)); break; }
-                case 0x11: { auto const r = in.uleb(); set(r, register_rule::kind::at_cfa, factored(static_cast<std::uint64_t>(in.sleb()))); break; }
-                case 0x12: { auto const r = in.uleb(); define_cfa(r, factored(static_cast<std::uint64_t>(in.sleb())), in); break; }
-                case 0x13: define_cfa(row_.cfa_register, factored(static_cast<std::uint64_t>(in.sleb())), in); break;
+                case 0x11: { auto const r = in.uleb(); set(r, register_rule::kind::at_cfa, signed_factored(in.sleb())); break; }
+                case 0x12: { auto const r = in.uleb(); define_cfa(r, signed_factored(in.sleb()), in); break; }
+                case 0x13: define_cfa(row_.cfa_register, signed_factored(in.sleb()), in); break;
                 case 0x14: { auto const r = in.uleb(); set(r, register_rule::kind::is_cfa, factored(in.uleb())); break; }
-                case 0x15: { auto const r = in.uleb(); set(r, register_rule::kind::is_cfa, factored(static_cast<std::uint64_t>(in.sleb()))); break; }
+                case 0x15: { auto const r = in.uleb(); set(r, register_rule::kind::is_cfa, signed_factored(in.sleb())); break; }
                 case 0x16: { auto const r = in.uleb(); put(r, expression(in, register_rule::kind::is_expression)); break; }
                 case 0x2c: case 0x2d:                                         // AARCH64_negate_ra_state_with_pc, …_ra_state
                     row_.return_address_signed = !row_.return_address_signed;
@@ -333,6 +334,8 @@ private:
     {
         return static_cast<std::int64_t>(n * static_cast<std::uint64_t>(cie_.data_align));
     }
+    [[nodiscard]] constexpr std::int64_t signed_factored(std::int64_t n) const noexcept { return factored(static_cast<std::uint64_t>(n)); }
+    [[nodiscard]] static constexpr std::int64_t as_signed(std::uint64_t n) noexcept { return static_cast<std::int64_t>(n); }
     constexpr void put(std::uint64_t r, register_rule rule) noexcept
     {
         if (r < register_count) row_.rules[r] = rule; // others are vector registers and the like: they restore no frame
@@ -415,7 +418,8 @@ template <class Read>
         if (steps == expression_step_limit) return malformed;
         auto const op = in.u8();
         auto const needs = [op]() -> std::size_t {
-            if (op == 0x06 || op == 0x12 || op == 0x13 || op == 0x19 || op == 0x1f || op == 0x20 || op == 0x23 || op == 0x28 || op == 0x94) return 1;
+            for (auto const one : {0x06, 0x12, 0x13, 0x19, 0x1f, 0x20, 0x23, 0x28, 0x94})
+                if (op == one) return 1;
             if (op == 0x14 || op == 0x16 || (op >= 0x1a && op <= 0x27) || (op >= 0x29 && op <= 0x2e)) return 2;
             return op == 0x17 ? 3 : 0;
         }();
@@ -528,16 +532,18 @@ struct step_result {
     std::uint64_t cfa = 0;
 };
 
-/// The pointer authentication code of a return address on aarch64, removed: user addresses there have at most 52 bits, and bit 55
-/// is clear. Wider bits of a plain address are none.
-[[nodiscard]] constexpr std::uint64_t without_pac(std::uint64_t pc) noexcept { return pc & 0x000f'ffff'ffff'ffffu; }
+/// A return address on aarch64 without its pointer authentication code, which fills the bits above those that addresses have.
+[[nodiscard]] constexpr std::uint64_t without_pac(std::uint64_t pc, unsigned address_bits) noexcept
+{
+    return address_bits >= 64 ? pc : pc & ((std::uint64_t{1} << address_bits) - 1);
+}
 
 /// Applies \p row to \p regs: they become the caller's. \p read as for `evaluate`; \p expression is
 /// `std::string_view(register_rule)`, the bytes of an expression, empty when they cannot be had. \p bias is what the image was moved
-/// by. If `cfa_hint` is given it is taken for the CFA.
+/// by; \p address_bits is how many bits a user address has (aarch64: 39, 48 or 52).
 template <class Read, class Expression>
 [[nodiscard]] constexpr step_result step(cfi_row const& row, registers& regs, Read&& read, Expression&& expression,
-                                         std::uint64_t bias = 0, std::uint64_t const* cfa_hint = nullptr) noexcept
+                                         std::uint64_t bias = 0, unsigned address_bits = 48) noexcept
 {
     step_result out;
     auto fail = [&](expression_value const& v) {
@@ -547,9 +553,7 @@ template <class Read, class Expression>
         return out;
     };
     auto const traits = regs.traits();
-    if (cfa_hint != nullptr) {
-        out.cfa = *cfa_hint;
-    } else if (row.cfa.how == register_rule::kind::is_cfa) {
+    if (row.cfa.how == register_rule::kind::is_cfa) {
         if (!regs.has(row.cfa_register)) return fail({cfi_status::missing_register, row.cfa_register, 0});
         out.cfa = regs[row.cfa_register] + static_cast<std::uint64_t>(std::int64_t{row.cfa.value});
     } else if (row.cfa.how == register_rule::kind::is_expression) {
@@ -573,7 +577,8 @@ template <class Read, class Expression>
         switch (rule.how) {
         case register_rule::kind::unchanged:
             // A leaf on aarch64 leaves the return address in LR without a word.
-            if ((row.signal_frame || (traits.callee_saved >> r & 1) != 0 || r == traits.fp || r == ra) && regs.has(r)) caller.set(r, regs[r]);
+            if (!regs.has(r)) continue;
+            if (row.signal_frame || (traits.callee_saved >> r & 1) != 0 || r == traits.fp || r == ra) caller.set(r, regs[r]);
             continue;
         case register_rule::kind::undefined: continue;
         case register_rule::kind::same_value:
@@ -604,7 +609,7 @@ template <class Read, class Expression>
     if (!caller.has(traits.sp)) return fail({cfi_status::missing_register, traits.sp, 0});
     auto pc = caller[ra];
     if (regs.isa() == machine::aarch64) {
-        if (row.return_address_signed) pc = without_pac(pc);
+        if (row.return_address_signed) pc = without_pac(pc, address_bits);
         if (!row.signal_frame) caller.forget(traits.return_address); // the call to this function overwrote it
     }
     caller.set(traits.pc, pc);

@@ -89,7 +89,8 @@ struct touched_pages {
 class headroom_reader {
 public:
     /// \p maps must hold all vmas as they are now; \p page_size is read_system_info's.
-    headroom_reader(process const& of, mapping_table const& maps, bytes page_size) noexcept : process_{of}, maps_{maps}, page_{page_size.count}
+    headroom_reader(process const& of, mapping_table const& maps, bytes page_size) noexcept
+        : process_{of}, maps_{maps}, page_{page_size.count}
     {
         auto const fd = io::open_at(of.directory(), "pagemap", O_RDONLY);
         if (fd.ok()) pagemap_ = io::descriptor{static_cast<int>(fd.value())};

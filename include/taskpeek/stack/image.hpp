@@ -39,6 +39,31 @@ inline constexpr long openat2_number = 437;
 
 } // namespace detail
 
+namespace detail {
+
+/// For kernels without openat2(2), before 5.6: goes down name by name and follows no link at all. `maps` prints paths without links.
+[[nodiscard]] inline io::answer open_without_links(int root, char const* path, int flags) noexcept
+{
+    io::descriptor at;
+    for (auto below = root;;) {
+        while (*path == '/') ++path;
+        char name[256];
+        std::size_t size = 0;
+        while (path[size] != '\0' && path[size] != '/' && size < sizeof name - 1) { name[size] = path[size]; ++size; }
+        name[size] = '\0';
+        path += size;
+        if (size == 0 || size == sizeof name - 1 || std::string_view{name, size} == "..") return io::answer{-40}; // ELOOP, as of a link
+        while (*path == '/') ++path;
+        bool const last = *path == '\0';
+        auto const fd = io::open_at(below, name, last ? flags | O_NOFOLLOW : O_PATH | O_DIRECTORY | O_NOFOLLOW);
+        if (last || !fd.ok()) return fd;
+        at = io::descriptor{static_cast<int>(fd.value())};
+        below = at.get();
+    }
+}
+
+} // namespace detail
+
 /// Opens the regular file \p path as a process with the root directory \p root sees it: no link leads out, no fifo blocks.
 /// Errors: vanished, denied, invalid (not a regular file), os.
 [[nodiscard]] inline result<io::descriptor> open_inside(int root, char const* path, kernel_file file = kernel_file::elf) noexcept
@@ -46,7 +71,8 @@ inline constexpr long openat2_number = 437;
     detail::open_how how;
     how.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
     how.resolve = detail::resolve_in_root | detail::resolve_no_magiclinks;
-    auto const fd = io::system_call(detail::openat2_number, root, io::as_argument(path), io::as_argument(&how), sizeof how);
+    auto fd = io::system_call(detail::openat2_number, root, io::as_argument(path), io::as_argument(&how), sizeof how);
+    if (fd.error() == 38) fd = detail::open_without_links(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY); // ENOSYS
     if (!fd.ok()) return os_failure(fd.error(), file);
     io::descriptor opened{static_cast<int>(fd.value())};
     struct stat status;
@@ -97,7 +123,10 @@ public:
 
 private:
     enum class kind : std::uint8_t { nowhere, file, memory, copy };
-    constexpr byte_source(kind k, int fd, tgid process, std::string_view bytes) noexcept : kind_{k}, fd_{fd}, process_{process}, bytes_{bytes} {}
+    constexpr byte_source(kind k, int fd, tgid process, std::string_view bytes) noexcept
+        : kind_{k}, fd_{fd}, process_{process}, bytes_{bytes}
+    {
+    }
 
     kind kind_ = kind::nowhere;
     int fd_ = -1;
@@ -247,7 +276,8 @@ public:
     [[nodiscard]] bool section(unsigned index, elf_section& out) const noexcept
     {
         char bytes[64];
-        if (index >= section_count() || !source_.read_whole(section_headers_ + std::uint64_t{index} * sizeof bytes, bytes, sizeof bytes)) return false;
+        auto const at = section_headers_ + std::uint64_t{index} * sizeof bytes;
+        if (index >= section_count() || !source_.read_whole(at, bytes, sizeof bytes)) return false;
         byte_cursor in{{bytes, sizeof bytes}};
         out.name = in.u32();
         out.type = in.u32();
@@ -317,7 +347,8 @@ private:
             if (version == 1) {
                 frames_ = in.pointer(frame_encoding, hdr_);
                 if (!in.ok()) frames_ = 0;
-                if (count_encoding != 0xff && table_encoding == 0x3b) { // what every linker writes: pairs of 4 bytes, relative to the header
+                // What every linker writes: pairs of 4 bytes, relative to the header.
+                if (count_encoding != 0xff && table_encoding == 0x3b) {
                     auto const count = in.pointer(count_encoding, hdr_);
                     auto const most = hdr_size_ / 8;
                     if (in.ok() && count != 0) {
@@ -344,11 +375,11 @@ private:
         while (high - low > batch) {
             auto const middle = low + (high - low) / 2;
             char pair[8];
-            if (source_read(table_ + middle * 8, pair, 8) != 8) return false;
+            if (read(table_ + middle * 8, pair, 8) != 8) return false;
             if (std::int64_t{static_cast<std::int32_t>(byte_cursor{{pair, 8}}.u32())} <= wanted) low = middle;
             else high = middle;
         }
-        auto const got = source_read(table_ + low * 8, scratch, static_cast<std::size_t>((high - low) * 8)) / 8;
+        auto const got = read(table_ + low * 8, scratch, static_cast<std::size_t>((high - low) * 8)) / 8;
         std::size_t first = 0;
         auto last = got;
         while (first < last) {
@@ -362,8 +393,6 @@ private:
         entry = hdr_ + static_cast<std::uint64_t>(std::int64_t{static_cast<std::int32_t>(in.u32())});
         return true;
     }
-
-    [[nodiscard]] std::size_t source_read(std::uint64_t vaddr, char* into, std::size_t size) const noexcept { return read(vaddr, into, size); }
 
     /// An entry without its length: bytes of it in \p into, its address, what follows it.
     struct raw_entry {

@@ -149,7 +149,8 @@ public:
             auto const path = in_.take(in_.u64());
             if (!in_.ok() || m.start.value < last_end || m.end < m.start) { in_.fail(); break; } // the search relies on the order
             last_end = m.end.value;
-            if (!to.add(m, path)) return error{errc::truncated, kernel_file::maps, 0, leader_of(process_), static_cast<std::uint32_t>(memory.size())};
+            auto const size = static_cast<std::uint32_t>(memory.size());
+            if (!to.add(m, path)) return error{errc::truncated, kernel_file::maps, 0, leader_of(process_), size};
         }
         threads_left_ = in_.u64();
         if (auto const s = status(); !s) return s.error();

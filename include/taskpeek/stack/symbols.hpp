@@ -170,6 +170,7 @@ private:
     struct jitted {
         std::uint64_t begin;
         std::uint64_t end;
+        std::size_t line; ///< of several at one address the one written last holds
         std::string name;
     };
 
@@ -229,7 +230,8 @@ private:
         if (got != link.size) return false;
         std::string_view const text{bytes, got};
         std::string const base{text.substr(0, text.find('\0'))};
-        if (base.empty() || base.find('/') != std::string::npos || base == "." || base == "..") return false; // it names a file beside ours, no other
+        // It names a file beside ours, and no other.
+        if (base.empty() || base.find('/') != std::string::npos || base == "." || base == "..") return false;
         auto const checksum = byte_cursor{text.substr(got - 4)}.u32();
         auto const folder = path.substr(0, path.rfind('/') + 1);
         for (auto const& candidate : {folder + base, folder + ".debug/" + base, "/usr/lib/debug" + folder + base})
@@ -242,7 +244,8 @@ private:
         auto const opened = open_inside(code_.opener().root(), name.c_str());
         image debug;
         if (!opened || !debug.open(byte_source::file(opened.value().get()))) return false;
-        bool const same = mod.elf.id().size != 0 ? debug.id() == mod.elf.id() : checksum != nullptr && crc32_of(opened.value().get()) == *checksum;
+        bool const same = mod.elf.id().size != 0 ? debug.id() == mod.elf.id()
+                                                 : checksum != nullptr && crc32_of(opened.value().get()) == *checksum;
         return same && to.functions.load(debug, false);
     }
 
@@ -292,7 +295,8 @@ private:
         auto const name = "/tmp/perf-" + std::to_string(inner) + ".map";
         auto const opened = open_inside(code_.opener().root(), name.c_str(), kernel_file::perf_map);
         struct stat file;
-        if (!opened || ::fstat(opened.value().get(), &file) != 0 || !status.value().uid || file.st_uid != status.value().uid->effective.value) return;
+        if (!opened || ::fstat(opened.value().get(), &file) != 0) return;
+        if (!status.value().uid || file.st_uid != status.value().uid->effective.value) return;
         constexpr std::size_t most = 64u << 20;
         std::string text;
         for (std::size_t had = 0; had < most;) {
@@ -311,9 +315,11 @@ private:
             in.expect(' ');
             auto const size = in.hex<std::uint64_t>();
             in.expect(' ');
-            if (in.ok() && size != 0 && begin + size > begin) jit_.push_back({begin, begin + size, std::string{in.rest()}});
+            if (in.ok() && size != 0 && begin + size > begin) jit_.push_back({begin, begin + size, jit_.size(), std::string{in.rest()}});
         }
-        std::stable_sort(jit_.begin(), jit_.end(), [](jitted const& a, jitted const& b) { return a.begin < b.begin; });
+        std::sort(jit_.begin(), jit_.end(), [](jitted const& a, jitted const& b) {
+            return a.begin != b.begin ? a.begin < b.begin : a.line < b.line;
+        });
     }
 
     unwinder& code_;

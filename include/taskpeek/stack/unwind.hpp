@@ -10,6 +10,7 @@
 #include <taskpeek/stack/image.hpp>
 #include <taskpeek/stack/mapping_table.hpp>
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -110,7 +111,10 @@ class module_opener {
 public:
     module_opener() noexcept = default;
     /// \p directory is `/proc/<tgid>` opened, or -1 for a capture from elsewhere: its files are then looked for below `/` by path.
-    module_opener(mapping_table const& maps, tgid process, int directory) noexcept : maps_{&maps}, process_{process}, directory_{directory} {}
+    module_opener(mapping_table const& maps, tgid process, int directory) noexcept
+        : maps_{&maps}, process_{process}, directory_{directory}
+    {
+    }
 
     [[nodiscard]] tgid process() const noexcept { return process_; }
     [[nodiscard]] bool is_live() const noexcept { return directory_ >= 0; }
@@ -121,7 +125,8 @@ public:
     {
         if (!root_.is_open() && !root_tried_) {
             root_tried_ = true;
-            auto const fd = directory_ < 0 ? io::open_at(AT_FDCWD, "/", O_PATH | O_DIRECTORY) : io::open_at(directory_, "root", O_PATH | O_DIRECTORY);
+            auto const fd = directory_ < 0 ? io::open_at(AT_FDCWD, "/", O_PATH | O_DIRECTORY)
+                                           : io::open_at(directory_, "root", O_PATH | O_DIRECTORY);
             if (fd.ok()) root_ = io::descriptor{static_cast<int>(fd.value())};
         }
         return root_.is_open() ? root_.get() : AT_FDCWD;
@@ -246,6 +251,8 @@ public:
     /// \p directory is the open `/proc/<tgid>` (process::directory()), or -1 for a capture from elsewhere.
     unwinder(mapping_table const& maps, tgid process, int directory, lent_buffer memory) noexcept : opener_{maps, process, directory}
     {
+        // The stack is mapped near the top of what user addresses reach.
+        if (!maps.all().empty()) address_bits_ = static_cast<unsigned>(std::bit_width(maps.all().back().end.value - 1));
         auto const misaligned = reinterpret_cast<std::uintptr_t>(memory.data()) % 16;
         auto const skip = misaligned == 0 ? 0 : 16 - misaligned;
         if (memory.size() < least_memory) return;
@@ -381,12 +388,12 @@ private:
         auto regs = w.regs;
         auto const row = known.row; // inferring looks up others
         auto const bias = known.bias;
-        auto stepped = step(row, regs, read, expression, bias);
+        auto stepped = step(row, regs, read, expression, bias, address_bits_);
         w.quality = frame_quality::exact;
         if (stepped.status == cfi_status::missing_register && may_infer) {
             if (!infer(w, row, bias, stepped.missing)) return stack_end::missing_register;
             regs = w.regs;
-            stepped = step(row, regs, read, expression, bias);
+            stepped = step(row, regs, read, expression, bias, address_bits_);
             w.quality = frame_quality::inferred;
         }
         switch (stepped.status) {
@@ -395,7 +402,8 @@ private:
         case cfi_status::missing_register: return stack_end::missing_register;
         case cfi_status::unreadable:
             w.missing = stepped.at;
-            return !w.of.copy_is_whole && stepped.at >= w.of.stack_start.value + w.of.stack.size() ? stack_end::copy_too_short : stack_end::unreadable;
+            if (!w.of.copy_is_whole && stepped.at >= w.of.stack_start.value + w.of.stack.size()) return stack_end::copy_too_short;
+            return stack_end::unreadable;
         }
         if (stepped.is_root) { is_root = true; return stack_end::complete; }
         signal_frame = row.signal_frame;
@@ -437,7 +445,8 @@ private:
         if (!read_code(pc, code, sizeof code)) return false;
         std::string_view const c{code, sizeof code};
         if constexpr (native_machine == machine::x86_64)
-            return c == std::string_view{"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", 9} || c.starts_with(std::string_view{"\xb8\x0f\x00\x00\x00\x0f\x05", 7});
+            return c == std::string_view{"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", 9} ||
+                   c.starts_with(std::string_view{"\xb8\x0f\x00\x00\x00\x0f\x05", 7});
         else
             return c.starts_with(std::string_view{"\x68\x11\x80\xd2\x01\x00\x00\xd4", 8});
     }
@@ -478,8 +487,9 @@ private:
         std::uint64_t next_fp = 0;
         std::uint64_t next_pc = 0;
         auto fits = [&](std::uint64_t at) {
-            return at >= sp && at % 8 == 0 && w.of.read(at, 8, next_fp) && w.of.read(at + 8, 8, next_pc) &&
-                   opener_.maps().is_executable(address{next_pc - 1}) && call_before(next_pc, 0) != call_match::none;
+            if (at < sp || at % 8 != 0 || !w.of.read(at, 8, next_fp) || !w.of.read(at + 8, 8, next_pc)) return false;
+            if (native_machine == machine::aarch64) next_pc = without_pac(next_pc, address_bits_);
+            return opener_.maps().is_executable(address{next_pc - 1}) && call_before(next_pc, 0) != call_match::none;
         };
         w.quality = frame_quality::frame_pointer;
         if (!w.regs.has(traits.fp)) {
@@ -493,7 +503,7 @@ private:
         registers caller{native_machine};
         caller.set(traits.fp, next_fp);
         caller.set(traits.sp, fp + 16);
-        caller.set(traits.pc, native_machine == machine::aarch64 ? without_pac(next_pc) : next_pc);
+        caller.set(traits.pc, next_pc);
         w.regs = caller;
         w.is_return = true;
         return stack_end::complete;
@@ -563,7 +573,8 @@ private:
         auto const is_call = [&](std::size_t before) { return byte(before) == 0xff && (byte(before - 1) >> 3 & 7) == 2; };
         if (is_call(2) && byte(1) >> 6 == 3) return call_match::indirect;                                  // call *%reg
         if (is_call(2) && byte(1) >> 6 == 0 && (byte(1) & 7) != 4 && (byte(1) & 7) != 5) return call_match::indirect;
-        if (is_call(3) && ((byte(2) >> 6 == 1 && (byte(2) & 7) != 4) || (byte(2) >> 6 == 0 && (byte(2) & 7) == 4))) return call_match::indirect;
+        if (is_call(3) && byte(2) >> 6 == 1 && (byte(2) & 7) != 4) return call_match::indirect;
+        if (is_call(3) && byte(2) >> 6 == 0 && (byte(2) & 7) == 4) return call_match::indirect;
         if (is_call(4) && byte(3) >> 6 == 1 && (byte(3) & 7) == 4) return call_match::indirect;
         if (is_call(6) && byte(5) >> 6 == 2 && (byte(5) & 7) != 4) return call_match::indirect;
         if (is_call(7) && byte(6) >> 6 == 2 && (byte(6) & 7) == 4) return call_match::indirect;
@@ -575,8 +586,7 @@ private:
     [[nodiscard]] bool infer(walk& w, cfi_row const& row, std::uint64_t bias, register_number wanted) noexcept
     {
         auto const traits = w.regs.traits();
-        if (wanted == traits.return_address && native_machine == machine::aarch64) return false; // LR of a leaf: nothing on the stack tells it
-        if (wanted != traits.fp) return false;
+        if (wanted != traits.fp) return false; // of LR in a leaf on aarch64 nothing on the stack tells
         auto const offset = [&]() -> std::int64_t { // of the CFA from the register, where the row says it plainly
             return row.cfa.how == register_rule::kind::is_cfa && row.cfa_register == wanted ? row.cfa.value : 0;
         }();
@@ -595,7 +605,7 @@ private:
             for (auto slot = (sp + 7) & ~std::uint64_t{7}; slot + 8 <= end && slot - sp < search_limit && tried < 32; slot += 8) {
                 std::uint64_t ra = 0;
                 if (!w.of.read(slot, 8, ra)) break;
-                if (native_machine == machine::aarch64) ra = row.return_address_signed ? without_pac(ra) : ra;
+                if (native_machine == machine::aarch64) ra = row.return_address_signed ? without_pac(ra, address_bits_) : ra;
                 if (!opener_.maps().is_executable(address{ra - 1})) continue;
                 auto const match = call_before(ra, function);
                 if (match == call_match::none || (match == call_match::other) != (check == strictness::other_calls)) continue;
@@ -647,7 +657,8 @@ private:
             if (is_root) return true;
             if (!probe.is_return) continue;
             auto const match = call_before(probe.regs.pc().value, check == strictness::no_doubt ? probe.function : 0);
-            if (match == call_match::none || (match == call_match::other && check == strictness::no_doubt && probe.function != 0)) return false;
+            if (match == call_match::none) return false;
+            if (match == call_match::other && check == strictness::no_doubt && probe.function != 0) return false;
         }
         return false;
     }
@@ -660,6 +671,7 @@ private:
     known_row* rows_ = nullptr;
     std::size_t row_limit_ = 0;
     known_row spare_{};
+    unsigned address_bits_ = 48;
 };
 
 } // namespace taskpeek::stack
