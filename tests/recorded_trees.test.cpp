@@ -104,8 +104,9 @@ TEST_CASE("every file of every recorded task decodes, or is one that its task ha
             auto const p = tp::process::open(id.tgid, root.c_str());
             REQUIRE(p.has_value());
             CHECK(p.value().check().has_value());
-            read_all<pf::stat, pf::statm, pf::status, pf::comm, pf::cmdline, pf::environ, pf::auxv, pf::smaps_rollup, pf::limits, pf::stack, pf::wchan,
-                     pf::syscall, pf::io, pf::schedstat, pf::cgroup, pf::oom_score, pf::oom_score_adj, pf::exe, pf::cwd, pf::root>(p.value(), outcomes);
+            read_all<pf::stat, pf::statm, pf::status, pf::comm, pf::cmdline, pf::environ, pf::auxv, pf::smaps_rollup, pf::limits,
+                     pf::stack, pf::wchan, pf::syscall, pf::io, pf::schedstat, pf::cgroup, pf::oom_score, pf::oom_score_adj,
+                     pf::exe, pf::cwd, pf::root>(p.value(), outcomes);
             vmas += walk(p.value().maps(), errc::kernel_thread, errc::zombie);
             smaps += walk(p.value().smaps(), errc::kernel_thread, errc::zombie);
             walk(p.value().fds(), errc::zombie, errc::unsupported); // directories without an entry are not in the tree
@@ -115,7 +116,8 @@ TEST_CASE("every file of every recorded task decodes, or is one that its task ha
                 ++threads;
                 auto const t = p.value().thread(row.id().tid);
                 REQUIRE(t.has_value());
-                read_all<pf::stat, pf::status, pf::comm, pf::schedstat, pf::stack, pf::wchan, pf::syscall, pf::children>(t.value(), outcomes);
+                read_all<pf::stat, pf::status, pf::comm, pf::schedstat, pf::stack, pf::wchan, pf::syscall,
+                         pf::children>(t.value(), outcomes);
             }
             CHECK(range.status().has_value());
             CHECK(range.report().vanished == 0);
@@ -156,7 +158,8 @@ TEST_CASE("the recorded machines' numbers are their own")
         auto const stat = specimen_of(tree).read<pf::stat>(memory);
         REQUIRE(stat.has_value());
         CHECK(stat.value().starttime.count == machine.specimen_started);
-        CHECK(tp::start_time(stat.value(), info.value()).value().count == machine.boot_time * 1'000'000'000 + machine.specimen_started * 10'000'000);
+        CHECK(tp::start_time(stat.value(), info.value()).value().count
+              == machine.boot_time * 1'000'000'000 + machine.specimen_started * 10'000'000);
     }
 }
 
