@@ -37,6 +37,15 @@ machine const machines[] = {
     {"linux-6.1-aarch64", 1795425529, 289, 39},
 };
 
+/// The machine's tree, unpacked once for all test cases.
+tp::tests::recorded_tree const& tree_of(machine const& wanted)
+{
+    static std::map<std::string, tp::tests::recorded_tree> trees;
+    auto const& tree = trees.try_emplace(wanted.name, wanted.name).first->second;
+    REQUIRE(tree.is_unpacked());
+    return tree;
+}
+
 constexpr tp::tgid specimen_id{83};
 
 /// Reads \p File, and counts how often each outcome came.
@@ -90,8 +99,7 @@ TEST_CASE("every file of every recorded task decodes, or is one that its task ha
 {
     for (auto const& machine : machines) {
         CAPTURE(machine.name);
-        tp::tests::recorded_tree const tree{machine.name};
-        REQUIRE(tree.is_unpacked());
+        auto const& tree = tree_of(machine);
         auto const root = tree.root();
         std::map<std::string, int> outcomes;
         int processes = 0, threads = 0, kernel_threads = 0, zombies = 0;
@@ -146,8 +154,7 @@ TEST_CASE("every file of every recorded task decodes, or is one that its task ha
 TEST_CASE("the recorded machines' numbers are their own")
 {
     for (auto const& machine : machines) {
-        tp::tests::recorded_tree const tree{machine.name};
-        REQUIRE(tree.is_unpacked());
+        auto const& tree = tree_of(machine);
         auto const info = tp::read_system_info(tree.root().c_str());
         REQUIRE(info.has_value());
         CHECK(info.value().page_size == tp::bytes{4096});
@@ -168,8 +175,7 @@ TEST_CASE("the specimen's threads, child and zombie carry their names")
     std::map<int, std::string> const wanted{{83, "specimen"}, {85, "worker"}, {86, "a b"}, {87, "a) R 1 (b"}, {88, "x:y\tz"}, {89, "new\nline"},
                                             {90, "\xff\xfe"}, {91, ""}, {92, "kworker/0:1-lie"}};
     for (auto const& machine : machines) {
-        tp::tests::recorded_tree const tree{machine.name};
-        REQUIRE(tree.is_unpacked());
+        auto const& tree = tree_of(machine);
         auto const root = tree.root();
         std::map<int, std::string> stats, statuses, comms;
         for (auto const& [id, stat, status, comm] : tp::threads<pf::stat, pf::status, pf::comm>({.root = root.c_str()})) {
@@ -210,8 +216,7 @@ TEST_CASE("the specimen's threads, child and zombie carry their names")
 TEST_CASE("the specimen's limits, status and files are what it set up")
 {
     for (auto const& machine : machines) {
-        tp::tests::recorded_tree const tree{machine.name};
-        REQUIRE(tree.is_unpacked());
+        auto const& tree = tree_of(machine);
         auto const specimen = specimen_of(tree);
         auto const limits = specimen.read<pf::limits>();
         REQUIRE(limits.has_value());
@@ -261,8 +266,7 @@ TEST_CASE("the specimen's vmas are what it mapped")
 {
     for (auto const& machine : machines) {
         CAPTURE(machine.name);
-        tp::tests::recorded_tree const tree{machine.name};
-        REQUIRE(tree.is_unpacked());
+        auto const& tree = tree_of(machine);
         auto const specimen = specimen_of(tree);
         std::size_t count = 0;
         tp::address end;
