@@ -240,7 +240,8 @@ private:
                 text_ = {};
                 return true;
             }
-            auto const why = opened.error().code == errc::vanished ? detail::explain(tasks_.get(), prefix, opened.error(), false) : opened.error();
+            auto const why = opened.error().code == errc::vanished ? detail::explain(tasks_.get(), prefix, opened.error(), false)
+                                                                   : opened.error();
             if (why.code != errc::vanished && why.code != errc::zombie) { failure_ = why; return false; }
         }
         if (threads_.error() != 0) failure_ = os_failure(threads_.error(), kernel_file::task, leader_of(process_));
@@ -254,10 +255,14 @@ private:
         if (space == std::string_view::npos) {
             if (!text_.empty()) __builtin_memmove(children_text_.data(), text_.data(), text_.size());
             auto const got = io::read(children_.get(), children_text_.data() + text_.size(), children_text_.size() - text_.size());
-            if (!got.ok() && got.error() != 3) { failure_ = os_failure(got.error(), kernel_file::children, leader_of(process_)); return false; } // ESRCH: this thread has gone
+            if (!got.ok() && got.error() != 3) { // ESRCH: this thread has gone
+                failure_ = os_failure(got.error(), kernel_file::children, leader_of(process_));
+                return false;
+            }
             if (!got.ok()) return false;
             if (got.value() == 0) {
-                if (!text_.empty()) failure_ = {errc::truncated, kernel_file::children, 0, leader_of(process_), static_cast<std::uint32_t>(text_.size())};
+                if (!text_.empty())
+                    failure_ = {errc::truncated, kernel_file::children, 0, leader_of(process_), static_cast<std::uint32_t>(text_.size())};
                 return false;
             }
             text_ = {children_text_.data(), text_.size() + got.count()};
