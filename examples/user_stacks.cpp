@@ -316,12 +316,10 @@ void look_at_all_together(looker& look, std::vector<tp::thread>& threads, std::v
     for (std::size_t i = 0; i < threads.size(); ++i) into.push_back(look.show(threads[i], held[i].capture, {}));
 }
 
-} // namespace
-
-int main(int argc, char** argv)
+int user_stacks(CLI::App& options, command_line const& line)
 {
     wish w;
-    CLI::App options{"Shows the stacks of the threads of a process, without stopping it.", "user_stacks"};
+    options.description("Shows the stacks of the threads of a process, without stopping it.");
     options.add_option("TASK", w.who, "PID, or PID/TID for one thread")->required()->type_name("");
     options.add_flag("--stop", w.stop, "stop each thread briefly: running ones too. Some calls\n"
                                        "of it, as epoll_wait, then return EINTR: signal(7)");
@@ -335,68 +333,72 @@ int main(int argc, char** argv)
     options.add_option("--flamegraph", w.flame_graph, "write a page to look at in a browser")->type_name("FILE");
     options.footer("(inferred) marks a frame that was found by searching the stack, (frame_pointer)\none found by frame pointers. A stack that is not whole says (truncated).");
 
-    return run(options, argc, argv, [&] {
-        auto const process = tp::process::open(w.who.process);
-        if (!process) { complain(process.error()); return something_unread; }
-        // A descriptor for each file, and for each thread when all are stopped together.
-        rlimit files{};
-        if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
-            files.rlim_cur = files.rlim_max;
-            (void)::setrlimit(RLIMIT_NOFILE, &files);
-        }
-        looker look{process.value(), w};
-        bool complete = true;
-        std::vector<shown_thread> seen;
-        lent_bytes ids{std::size_t{1} << 20}; // the listing of 32,768 threads in one step
-        for (unsigned sample = 0; sample < w.samples; ++sample) {
-            timespec next{};
-            ::clock_gettime(CLOCK_MONOTONIC, &next);
-            if (auto const maps = look.refresh_maps(); !maps) { complain(maps.error()); return something_unread; }
-            std::vector<tp::thread> together;
-            auto const look_at = [&](tp::tid id) {
-                auto thread = process.value().thread(id);
-                if (!thread) {
-                    if (thread.error().code != tp::errc::vanished) { complain(thread.error()); complete = false; }
-                } else if (w.stop && w.together) {
-                    together.push_back(std::move(thread.value()));
-                } else {
-                    seen.push_back(look.look(thread.value()));
-                }
-            };
-            if (w.who.thread) {
-                look_at(*w.who.thread);
+    line.read();
+
+    auto const process = tp::process::open(w.who.process);
+    if (!process) { complain(process.error()); return something_unread; }
+    // A descriptor for each file, and for each thread when all are stopped together.
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)::setrlimit(RLIMIT_NOFILE, &files);
+    }
+    looker look{process.value(), w};
+    bool complete = true;
+    std::vector<shown_thread> seen;
+    lent_bytes ids{std::size_t{1} << 20}; // the listing of 32,768 threads in one step
+    for (unsigned sample = 0; sample < w.samples; ++sample) {
+        timespec next{};
+        ::clock_gettime(CLOCK_MONOTONIC, &next);
+        if (auto const maps = look.refresh_maps(); !maps) { complain(maps.error()); return something_unread; }
+        std::vector<tp::thread> together;
+        auto const look_at = [&](tp::tid id) {
+            auto thread = process.value().thread(id);
+            if (!thread) {
+                if (thread.error().code != tp::errc::vanished) { complain(thread.error()); complete = false; }
+            } else if (w.stop && w.together) {
+                together.push_back(std::move(thread.value()));
             } else {
-                auto walk = process.value().threads<>({.listing = ids});
-                for (auto const& row : walk) look_at(row.id().tid);
-                if (auto const status = walk.status(); !status) {
-                    complain(status.error());
-                    complete = false;
-                    break;
-                }
+                seen.push_back(look.look(thread.value()));
             }
-            if (!together.empty()) look_at_all_together(look, together, seen);
-            if (sample + 1 < w.samples) {
-                next.tv_nsec += static_cast<long>(w.interval % 1000) * 1'000'000;
-                next.tv_sec += static_cast<time_t>(w.interval / 1000) + next.tv_nsec / 1'000'000'000;
-                next.tv_nsec %= 1'000'000'000;
-                while (::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, nullptr) != 0) {}
+        };
+        if (w.who.thread) {
+            look_at(*w.who.thread);
+        } else {
+            auto walk = process.value().threads<>({.listing = ids});
+            for (auto const& row : walk) look_at(row.id().tid);
+            if (auto const status = walk.status(); !status) {
+                complain(status.error());
+                complete = false;
+                break;
             }
         }
-        if (seen.empty()) complete = false;
-        for (auto const& t : seen) complete &= t.is_told();
-        if (!w.flame_graph.empty() && !write_flame_graph(seen, w)) {
-            complain(fmt::format("{} could not be written", w.flame_graph));
-            complete = false;
+        if (!together.empty()) look_at_all_together(look, together, seen);
+        if (sample + 1 < w.samples) {
+            next.tv_nsec += static_cast<long>(w.interval % 1000) * 1'000'000;
+            next.tv_sec += static_cast<time_t>(w.interval / 1000) + next.tv_nsec / 1'000'000'000;
+            next.tv_nsec %= 1'000'000'000;
+            while (::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, nullptr) != 0) {}
         }
-        if (w.as_json) {
-            auto threads = json::array();
-            for (auto const& t : seen) threads.push_back(json_of_thread(t));
-            print_json({{"tgid", w.who.process.value}, {"threads", std::move(threads)}}, 4);
-        } else if (w.folded) {
-            print_folded(seen);
-        } else if (w.flame_graph.empty()) {
-            print_text(seen, w.merge);
-        }
-        return complete ? all_told : something_unread;
-    });
+    }
+    if (seen.empty()) complete = false;
+    for (auto const& t : seen) complete &= t.is_told();
+    if (!w.flame_graph.empty() && !write_flame_graph(seen, w)) {
+        complain(fmt::format("{} could not be written", w.flame_graph));
+        complete = false;
+    }
+    if (w.as_json) {
+        auto threads = json::array();
+        for (auto const& t : seen) threads.push_back(json_of_thread(t));
+        print_json({{"tgid", w.who.process.value}, {"threads", std::move(threads)}}, 4);
+    } else if (w.folded) {
+        print_folded(seen);
+    } else if (w.flame_graph.empty()) {
+        print_text(seen, w.merge);
+    }
+    return complete ? all_told : something_unread;
 }
+
+} // namespace
+
+int main(int argc, char** argv) { return run(user_stacks, "user_stacks", argc, argv); }
