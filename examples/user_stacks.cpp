@@ -16,6 +16,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -40,12 +41,18 @@ struct wish {
     std::string flame_graph;
 };
 
+/// Where a call is, in words. Many frames share one.
+struct place {
+    std::string symbol;
+    std::string module;
+    std::uint64_t offset = 0;
+    std::string text;         ///< `f+0x1 from /lib/x`, harmless to a terminal
+};
+
 /// One call, ready to be shown.
 struct shown_frame {
     std::uint64_t pc = 0;
-    std::string symbol;
-    std::uint64_t offset = 0;
-    std::string module;
+    std::shared_ptr<place const> at;
     bool kernel = false;
     st::frame_quality quality = st::frame_quality::exact;
     bool signal_frame = false;
@@ -53,7 +60,7 @@ struct shown_frame {
     /// Without what differs from thread to thread.
     friend bool operator==(shown_frame const& a, shown_frame const& b)
     {
-        return a.pc == b.pc && a.symbol == b.symbol && a.offset == b.offset && a.kernel == b.kernel && a.quality == b.quality;
+        return a.pc == b.pc && a.at->symbol == b.at->symbol && a.at->offset == b.at->offset && a.kernel == b.kernel && a.quality == b.quality;
     }
 };
 
@@ -101,6 +108,7 @@ public:
     [[nodiscard]] tp::result<void> refresh_maps()
     {
         names_.reset();
+        places_.clear();
         unwinder_.reset();
         for (std::size_t size = maps_memory_.size();; size *= 4) {
             if (size != maps_memory_.size()) maps_memory_ = lent_bytes{size};
@@ -141,8 +149,12 @@ public:
         auto const unwound = unwinder_->unwind(capture, frames_);
         out.end = unwound.end;
         for (auto const& f : unwound.frames) {
-            auto const symbol = names_->find(f);
-            out.frames.push_back({f.pc.value, symbol.name, symbol.offset, symbol.module, false, f.quality, f.signal_frame});
+            auto& at = places_[f.pc.value << 1 | (f.is_return ? 1u : 0u)];
+            if (!at) {
+                auto const symbol = names_->find(f);
+                at = make_place(symbol.name, symbol.offset, symbol.module, "from");
+            }
+            out.frames.push_back({f.pc.value, at, false, f.quality, f.signal_frame});
         }
         if (capture.outcome == st::capture_outcome::failed) {
             auto const message = capture.why.message();
@@ -155,6 +167,15 @@ public:
     }
 
 private:
+    [[nodiscard]] static std::shared_ptr<place const> make_place(std::string_view symbol, std::uint64_t offset, std::string_view module,
+                                                                 std::string_view preposition)
+    {
+        place p{std::string{symbol}, std::string{module}, offset, "??"};
+        if (!symbol.empty()) p.text = fmt::format("{}+{:#x}", harmless(symbol), offset);
+        if (!module.empty()) p.text += fmt::format(" {} {}", preposition, harmless(module));
+        return std::make_shared<place const>(std::move(p));
+    }
+
     static void add_note(shown_thread& out, std::string_view note)
     {
         if (!out.note.empty()) out.note += "; ";
@@ -174,7 +195,7 @@ private:
             return;
         }
         for (auto const f : kernel.frames.value().frames)
-            out.frames.push_back({f.pc.raw(), std::string{f.base_name()}, f.offset.count, std::string{f.module}, true,
+            out.frames.push_back({f.pc.raw(), make_place(f.base_name(), f.offset.count, f.module, "in"), true,
                                   f.reliable ? st::frame_quality::exact : st::frame_quality::inferred, false});
     }
 
@@ -197,11 +218,12 @@ private:
     std::vector<st::frame> frames_ = std::vector<st::frame>(4096);
     std::unique_ptr<st::unwinder> unwinder_;
     std::unique_ptr<st::symbolizer> names_;
+    std::unordered_map<std::uint64_t, std::shared_ptr<place const>> places_;
 };
 
 std::string name_of(shown_frame const& f)
 {
-    if (!f.symbol.empty()) return harmless(f.symbol);
+    if (!f.at->symbol.empty()) return harmless(f.at->symbol);
     return fmt::format("{:#x}", f.pc);
 }
 
@@ -214,10 +236,8 @@ void print_frames(shown_thread const& t)
             fmt::print("    {}\n", t.syscall);
             syscall_told = true;
         }
-        auto line = f.kernel ? fmt::format("#{:<3} [kernel] {}", n, name_of(f))
-                             : fmt::format("#{:<3} 0x{:016x} in {}", n, f.pc, f.symbol.empty() ? "??" : name_of(f));
-        if (!f.symbol.empty()) line += fmt::format("+{:#x}", f.offset);
-        if (!f.module.empty()) line += fmt::format(" {} {}", f.kernel ? "in" : "from", harmless(f.module));
+        auto line = f.kernel ? fmt::format("#{:<3} [kernel] {}", n, f.at->symbol.empty() ? name_of(f) : f.at->text)
+                             : fmt::format("#{:<3} 0x{:016x} in {}", n, f.pc, f.at->text);
         if (f.signal_frame) line += "  <signal handler called>";
         if (f.quality != st::frame_quality::exact) line += fmt::format("  ({})", st::name_of(f.quality));
         fmt::print("{}\n", line);
@@ -252,9 +272,9 @@ json json_of_thread(shown_thread const& t)
     auto frames = json::array();
     for (auto const& f : t.frames) {
         json one = {{"pc", fmt::format("{:#x}", f.pc)}, {"kind", f.kernel ? "kernel" : "user"}, {"quality", std::string{st::name_of(f.quality)}}};
-        one["symbol"] = f.symbol.empty() ? json() : json_of(std::string_view{f.symbol});
-        one["offset"] = f.symbol.empty() ? json() : json(f.offset);
-        one["module"] = f.module.empty() ? json() : json_of(std::string_view{f.module});
+        one["symbol"] = f.at->symbol.empty() ? json() : json_of(std::string_view{f.at->symbol});
+        one["offset"] = f.at->symbol.empty() ? json() : json(f.at->offset);
+        one["module"] = f.at->module.empty() ? json() : json_of(std::string_view{f.at->module});
         if (f.signal_frame) one["signal_frame"] = true;
         frames.push_back(std::move(one));
     }
