@@ -60,7 +60,8 @@ struct shown_frame {
     /// Without what differs from thread to thread.
     friend bool operator==(shown_frame const& a, shown_frame const& b)
     {
-        return a.pc == b.pc && a.at->symbol == b.at->symbol && a.at->offset == b.at->offset && a.kernel == b.kernel && a.quality == b.quality;
+        return a.pc == b.pc && a.at->symbol == b.at->symbol && a.at->offset == b.at->offset && a.kernel == b.kernel &&
+               a.quality == b.quality;
     }
 };
 

@@ -26,7 +26,8 @@ TEST_CASE("syscall_names: old and new numbers of three ABIs")
 TEST_CASE("syscall_names: gaps, numbers to come and negative ones have no name")
 {
     for (auto const of : {abi::x86_64, abi::i386, abi::aarch64})
-        for (std::int64_t const nr : {std::int64_t{-1}, std::int64_t{400'000}, INT64_MAX, INT64_MIN}) CHECK(st::syscall_name(of, nr).empty());
+        for (std::int64_t const nr : {std::int64_t{-1}, std::int64_t{400'000}, INT64_MAX, INT64_MIN})
+            CHECK(st::syscall_name(of, nr).empty());
     CHECK(st::syscall_name(abi::x86_64, 400).empty());
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 
 #include "skip.hpp"
+#include "support/sanitizers.hpp"
 #include "support/targets.hpp"
 
 #include <taskpeek/stack/symbols.hpp>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include <doctest/doctest.h>
+#include <malloc.h>
 #include <unistd.h>
 
 namespace tp = taskpeek;
@@ -288,6 +290,29 @@ TEST_CASE("unwind: a stack that is cut anywhere is never shown as whole")
     std::vector<st::frame> few(depth - 1);
     CHECK(p.unwinder->unwind(whole, few).end == st::stack_end::too_many_frames);
     CHECK(p.unwinder->unwind(whole, std::span<st::frame>{}).end == st::stack_end::too_many_frames);
+}
+
+TEST_CASE("unwind: capturing and unwinding allocate nothing, also with little memory")
+{
+    if (tp::tests::sanitized) return skip("a sanitizer has a malloc of its own");
+    tp::tests::target_program target{"deep-O0", {"4"}};
+    REQUIRE(target.is_ready());
+    looked_at p{target.id()};
+    std::vector<char> little(st::unwinder::least_memory);
+    std::vector<tp::thread> threads;
+    auto walk = p.process.value().threads<>();
+    for (auto const& row : walk) threads.push_back(static_cast<tp::thread&&>(p.process.value().thread(row.id().tid).value()));
+    auto const before = mallinfo2().uordblks;
+    unsigned complete = 0;
+    {
+        st::unwinder small{p.maps, target.id(), p.process.value().directory(), little};
+        for (auto const& t : threads) {
+            complete += small.unwind(st::no_stop(t, p.maps, p.stack), p.frames).is_complete();
+            complete += p.unwinder->unwind(st::brief_stop(t, p.maps, p.stack), p.frames).is_complete();
+        }
+    }
+    CHECK(mallinfo2().uordblks == before);
+    CHECK(complete >= 2 * 5 - 1); // the first thread may not have blocked yet
 }
 
 TEST_CASE("unwind: any words for a stack end the walk, with a reason, in the time that its frames take")

@@ -115,7 +115,8 @@ int main(int argc, char** argv)
     pthread_attr_setstacksize(&attributes, 256 * 1024);
     for (int i = 0; i < threads; ++i) {
         pthread_t t;
-        if (pthread_create(&t, &attributes, thread_main, reinterpret_cast<void*>(static_cast<long>(only >= 0 ? only : i % kinds))) != 0) return 1;
+        auto const kind = static_cast<long>(only >= 0 ? only : i % kinds);
+        if (pthread_create(&t, &attributes, thread_main, reinterpret_cast<void*>(kind)) != 0) return 1;
     }
     usleep(200000); // until all are blocked; the tests check
     puts("ready");

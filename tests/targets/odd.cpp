@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Threads in unusual places: `odd signal`, `odd altstack`, `odd spin`, `odd running`, `odd exception`, `odd jit`, `odd dlclose`. Prints "ready".
+// Threads in unusual places: `odd signal`, `odd altstack`, `odd spin`, `odd running`, `odd exception`, `odd jit`. Prints "ready".
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -72,7 +71,8 @@ struct waits_at_the_end {
     unsigned char code[] = {0x55, 0x48, 0x89, 0xe5, 0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xd0, 0x5d, 0xc3};
     auto const callee = &wait_here;
     memcpy(code + 6, &callee, 8);
-    auto* const at = static_cast<unsigned char*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    auto* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    auto* const at = static_cast<unsigned char*>(page);
     memcpy(at, code, sizeof code);
     char name[64];
     snprintf(name, sizeof name, "/tmp/perf-%d.map", getpid());
