@@ -138,7 +138,7 @@ struct symbol {
 /// Lifetime: borrows the unwinder and the process.
 class symbolizer {
 public:
-    symbolizer(unwinder& code, process const& of) : code_{code}, directory_{of.directory()}, has_process_{true}, process_{&of} {}
+    symbolizer(unwinder& code, process const& of) : code_{code}, process_{&of} {}
     /// For a capture from elsewhere: no JIT's map is looked for.
     explicit symbolizer(unwinder& code) : code_{code} {}
 
@@ -285,7 +285,7 @@ private:
     /// `/tmp/perf-<pid>.map`: named by the pid that the target itself sees, in the root that it sees, and only if it is its user's.
     void load_jit_map()
     {
-        if (!has_process_) return;
+        if (process_ == nullptr) return;
         buffer<procfs::status::typical_size> memory;
         auto const status = process_->read<procfs::status>(memory);
         if (!status) return;
@@ -323,8 +323,6 @@ private:
     }
 
     unwinder& code_;
-    int directory_ = -1;
-    bool has_process_ = false;
     process const* process_ = nullptr;
     std::map<mapping const*, std::unique_ptr<loaded>> tables_;
     std::unordered_map<std::uint64_t, symbol> known_;
