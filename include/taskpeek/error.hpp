@@ -141,7 +141,7 @@ enum class kernel_file : std::uint8_t {
 class error_text {
 public:
     [[nodiscard]] constexpr std::string_view view() const& noexcept { return {text_, size_}; }
-    std::string_view view() const&& = delete; // would dangle: keep the error_text
+    [[nodiscard]] std::string_view view() const&& = delete; // would dangle: keep the error_text
     [[nodiscard]] constexpr operator std::string_view() const& noexcept { return view(); }
     operator std::string_view() const&& = delete;
 
@@ -241,6 +241,7 @@ constexpr error_text error::message() const noexcept
     switch (code) {
     case errc::vanished:
         if (task == task_id{}) out << what << " is not there";
+        else if (file == kernel_file::process) { out << "there is no "; who(); }
         else { who() << " has gone; its " << what << " could not be read"; }
         break;
     case errc::denied: out << "reading " << what; of_whom(); out << " was denied"; break;

@@ -107,7 +107,7 @@ inline answer pread(int fd, char* into, std::size_t size, std::uint64_t offset) 
     return system_call(SYS_readlinkat, directory, as_argument(path), as_argument(into), static_cast<long>(size));
 }
 
-inline answer read_directory(int fd, char* into, std::size_t size) noexcept
+[[gnu::always_inline]] inline answer read_directory(int fd, char* into, std::size_t size) noexcept
 {
     return system_call(SYS_getdents64, fd, as_argument(into), static_cast<long>(size));
 }

@@ -57,10 +57,25 @@ public:
         return success();
     }
 
+    /// A lending range over its vmas in ascending order. `status()` tells vanished, zombie, kernel_thread and denied apart.
+    /// A line longer than the memory (8 KiB, or \p memory: 192 bytes at least) comes with its path truncated. Lifetime: borrows the handle.
+    [[nodiscard]] live_records<procfs::vma> maps(lent_buffer memory = {}) const& noexcept { return records_of<procfs::vma>(memory); }
+    [[nodiscard]] live_records<procfs::vma> maps(lent_buffer = {}) const&& = delete;
+
+    /// A lending range over its vmas with their numbers; see `maps`.
+    [[nodiscard]] live_records<procfs::smap> smaps(lent_buffer memory = {}) const& noexcept { return records_of<procfs::smap>(memory); }
+    [[nodiscard]] live_records<procfs::smap> smaps(lent_buffer = {}) const&& = delete;
+
 protected:
     task_handle(task_id id, io::descriptor directory) noexcept : id_{id}, directory_{static_cast<io::descriptor&&>(directory)} {}
 
 private:
+    template <class Record>
+    [[nodiscard]] live_records<Record> records_of(lent_buffer memory) const noexcept
+    {
+        return live_records<Record>{live_file<Record>{directory(), id(), memory}};
+    }
+
     task_id id_;
     io::descriptor directory_;
 };
@@ -146,32 +161,17 @@ public:
     template <kernel_record... Files>
     thread_walk<Files...> threads(walk_options const& = {}) const&& = delete; // borrows the handle: keep it
 
-    /// A lending range over its vmas in ascending order. `status()` tells vanished, zombie, kernel_thread and denied apart.
-    /// A line longer than the memory (8 KiB, or \p memory: 192 bytes at least) comes with its path truncated. Lifetime: borrows the handle.
-    [[nodiscard]] live_records<procfs::vma> maps(lent_buffer memory = {}) const& noexcept { return records_of<procfs::vma>(memory); }
-    live_records<procfs::vma> maps(lent_buffer = {}) const&& = delete;
-
-    /// A lending range over its vmas with their numbers; see `maps`.
-    [[nodiscard]] live_records<procfs::smap> smaps(lent_buffer memory = {}) const& noexcept { return records_of<procfs::smap>(memory); }
-    live_records<procfs::smap> smaps(lent_buffer = {}) const&& = delete;
-
     /// A lending range over the children of all its threads. Lifetime: borrows the handle.
     [[nodiscard]] child_walk children() const& noexcept;
-    child_walk children() const&& = delete;
+    [[nodiscard]] child_walk children() const&& = delete;
 
     /// A lending range over its open descriptors; `status()` tells a zombie, which has none, from a process without any.
     /// Lifetime: borrows the handle.
     [[nodiscard]] fd_walk fds() const& noexcept;
-    fd_walk fds() const&& = delete;
+    [[nodiscard]] fd_walk fds() const&& = delete;
 
 private:
     using task_handle::task_handle;
-
-    template <class Record>
-    [[nodiscard]] live_records<Record> records_of(lent_buffer memory) const noexcept
-    {
-        return live_records<Record>{live_file<Record>{directory(), id(), memory}};
-    }
 };
 
 /// Lending range over the children of all threads of a process (`task/<tid>/children`, fs/proc/array.c, since 3.5, with
