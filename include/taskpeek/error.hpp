@@ -46,8 +46,8 @@ enum class kernel_file : std::uint8_t {
 {
     switch (file) {
     case kernel_file::none: return "";
-    case kernel_file::proc: return "the task list";
-    case kernel_file::process: return "its directory";
+    case kernel_file::proc: return "task list";
+    case kernel_file::process: return "directory";
     case kernel_file::task: return "task";
     case kernel_file::fd: return "fd";
     case kernel_file::ns: return "ns";
@@ -143,6 +143,7 @@ public:
     [[nodiscard]] constexpr std::string_view view() const& noexcept { return {text_, size_}; }
     std::string_view view() const&& = delete; // would dangle: keep the error_text
     [[nodiscard]] constexpr operator std::string_view() const& noexcept { return view(); }
+    operator std::string_view() const&& = delete;
 
     constexpr error_text& operator<<(std::string_view s) noexcept
     {
@@ -181,6 +182,16 @@ struct error {
     [[nodiscard]] constexpr error_text message() const noexcept;
 
     friend constexpr bool operator==(error const&, error const&) noexcept = default;
+
+    /// Prints `message()` to a std::ostream, or to anything else that takes a std::string_view.
+    template <class Stream>
+        requires requires(Stream& stream, std::string_view text) { stream << text; }
+    friend Stream& operator<<(Stream& stream, error const& e)
+    {
+        auto const text = e.message();
+        stream << text.view();
+        return stream;
+    }
 };
 
 /// What a failed system call on \p file means: ENOENT and ESRCH are taken for a task that has gone; who can look closer should
@@ -218,11 +229,12 @@ constexpr error_text error::message() const noexcept
         out << ")";
     };
 
-    if (file == kernel_file::prlimit && (code == errc::denied || code == errc::invalid)) {
-        out << "setting the limit";
+    if (file == kernel_file::prlimit && (code == errc::denied || code == errc::invalid || code == errc::unsupported)) {
+        out << (code == errc::invalid ? "setting the limit" : "access to the limit");
         of_whom();
-        out << (code == errc::denied ? " was denied: a raised hard limit, or another user's process, needs CAP_SYS_RESOURCE"
-                                     : " is not possible: the soft limit would be above the hard one");
+        out << (code == errc::denied    ? " was denied: a raised hard limit, or another user's process, needs CAP_SYS_RESOURCE"
+                : code == errc::invalid ? " is not possible: the soft limit would be above the hard one"
+                                        : " is not possible: it is not of this /proc, or recorded");
         reason();
         return out;
     }

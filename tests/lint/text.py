@@ -11,7 +11,7 @@ from report import ROOT, Report, relative, tracked
 
 CODE = (".hpp", ".cpp", ".c", ".py", ".sh", "meson.build", "meson_options.txt", ".cmake", ".cmake.in", "CMakeLists.txt")
 PROSE = (".md", ".json", ".wrap", ".clang-format", ".clang-tidy", ".gitignore", "Doxyfile", "LICENSE", "/dev", ".ci/run", ".txt")
-LONGEST = 140  # characters of code; 130 is the aim, a table may stick out a little
+LONGEST = 140  # characters beside string literals; 130 is the aim, a table may stick out a little
 STANDARD_DIRECTORIES = {"/", "/tmp", "/home", "/root", "/usr", "/usr/src", "/opt", "/srv", "/var", "/mnt", "/media", "/build", "/src"}
 
 fix = "--fix" in sys.argv[1:]
@@ -59,8 +59,9 @@ for path in tracked():
             complaints.append(f"line {number}: a tab")
         if "\r" in line:
             complaints.append(f"line {number}: a carriage return")
-        if is_code and len(line) > LONGEST:
-            complaints.append(f"line {number}: {len(line)} characters, {LONGEST} allowed")
+        length = len(re.sub(r'"(?:[^"\\]|\\.)*"', '""', line))
+        if is_code and length > LONGEST:
+            complaints.append(f"line {number}: {length} characters, {LONGEST} allowed")
         if any(trace in line for trace in traces):
             complaints.append(f"line {number}: names a directory of somebody's machine")
     report.check(f"text: {name}", "; ".join(complaints[:6]))

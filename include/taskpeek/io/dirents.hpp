@@ -25,6 +25,12 @@ namespace taskpeek::io {
     return n <= INT32_MAX ? static_cast<std::int32_t>(n) : -1;
 }
 
+/// How the kernel finds the next entry of a directory.
+enum class listing_order : bool {
+    by_number, ///< the next larger number: what stays is listed, whatever comes and goes
+    by_place   ///< `task`: the next in a list, which ends early at a thread that dies while it is listed (fs/proc/base.c, next_tid)
+};
+
 /// Goes through the numbered entries of an open directory with memory that the caller lends.
 class numbered_entries {
 public:
@@ -32,18 +38,16 @@ public:
     static constexpr std::size_t longest_entry = 32;
 
     numbered_entries() noexcept = default;
-    numbered_entries(int directory, lent_buffer memory) noexcept : directory_{directory}, memory_{memory} {}
+    numbered_entries(int directory, lent_buffer memory, listing_order order = listing_order::by_number) noexcept
+        : directory_{directory}, memory_{memory}, order_{order} {}
 
     /// The next number, or -1 at the end or after a failure: see `error()`.
     [[nodiscard]] std::int32_t next() noexcept
     {
         for (;;) {
             if (at_ == filled_ && !refill()) return -1;
-            auto const* const entry = memory_.data() + at_;
-            std::uint16_t length;
-            __builtin_memcpy(&length, entry + 16, sizeof length);
-            at_ += length;
-            char const* const name = entry + 19;
+            char const* const name = name_at(at_);
+            at_ += length_at(at_);
             if (auto const n = number_in({name, __builtin_strlen(name)}); n >= 0) return n;
         }
     }
@@ -55,24 +59,69 @@ public:
     [[nodiscard]] bool takes_several_batches() const noexcept { return several_; }
 
 private:
+    [[nodiscard]] std::size_t length_at(std::size_t entry) const noexcept
+    {
+        std::uint16_t length;
+        __builtin_memcpy(&length, memory_.data() + entry + 16, sizeof length);
+        return length;
+    }
+    [[nodiscard]] char const* name_at(std::size_t entry) const noexcept { return memory_.data() + entry + 19; }
+    [[nodiscard]] bool has_room() const noexcept { return memory_.size() - filled_ >= longest_entry; }
+
     bool refill() noexcept
     {
-        if (finished_) return false;
-        bool const first = filled_ == 0;
-        auto const got = read_directory(directory_, memory_.data(), memory_.size());
-        at_ = 0;
-        filled_ = got.ok() ? got.count() : 0;
-        if ((filled_ != 0 && !first) || memory_.size() - filled_ < longest_entry) several_ = true;
-        error_ = got.error();
-        finished_ = filled_ == 0;
-        return !finished_;
+        bool const begins = batches_ == 0 && !finished_;
+        fill();
+        if (begins && order_ == listing_order::by_place) {
+            for (int again = 3; stopped_early(); --again) {
+                if (again == 0) { several_ = true; break; }
+                rewind(directory_);
+                batches_ = 0;
+                finished_ = several_ = false;
+                fill();
+            }
+        }
+        return filled_ != 0;
+    }
+
+    /// Fills the memory: a short batch is not the end, an empty one is.
+    void fill() noexcept
+    {
+        at_ = filled_ = 0;
+        while (!finished_) {
+            auto const got = read_directory(directory_, memory_.data() + filled_, memory_.size() - filled_);
+            error_ = got.error();
+            finished_ = !got.ok() || got.value() == 0;
+            if (finished_) return;
+            filled_ += got.count();
+            if (batches_++ != 0 || !has_room()) several_ = true;
+            if (!has_room()) return;
+        }
+    }
+
+    /// Did a list of threads that the memory could hold end because a thread died in it? If none did, it came in one batch, and the
+    /// thread listed last is still there. An only one need not be asked after: with it the process would have gone.
+    [[nodiscard]] bool stopped_early() const noexcept
+    {
+        if (error_ != 0 || !has_room()) return false;
+        if (several_) return true;
+        char const* last = nullptr;
+        std::size_t threads = 0;
+        for (std::size_t entry = 0; entry < filled_; entry += length_at(entry)) {
+            if (name_at(entry)[0] == '.') continue;
+            last = name_at(entry);
+            ++threads;
+        }
+        return threads > 1 && !is_there(directory_, last);
     }
 
     int directory_ = -1;
     lent_buffer memory_;
     std::size_t at_ = 0;
     std::size_t filled_ = 0;
+    std::size_t batches_ = 0;
     int error_ = 0;
+    listing_order order_ = listing_order::by_number;
     bool finished_ = false;
     bool several_ = false;
 };

@@ -29,17 +29,15 @@ enum class read_mode : bool {
     auto const fd = static_cast<int>(opened.value());
 
     std::size_t filled = 0;
-    auto got = io::read(fd, into.data(), into.size());
-    while (got.ok() && got.value() > 0) {
+    auto got = answer{0};
+    do {
+        char one_more;
+        bool const full = filled == into.size();
+        got = full ? io::read(fd, &one_more, 1) : io::read(fd, into.data() + filled, into.size() - filled);
+        if (full || !got.ok() || got.value() == 0) break;
         filled += got.count();
-        if (filled == into.size()) {
-            char one_more;
-            got = io::read(fd, &one_more, 1);
-            break;
-        }
-        if (mode == read_mode::at_once) { got = answer{0}; break; }
-        got = io::read(fd, into.data() + filled, into.size() - filled);
-    }
+        if (mode == read_mode::at_once && filled < into.size()) got = answer{0};
+    } while (got.value() > 0);
     close(fd);
 
     if (!got.ok()) return os_failure(got.error(), file);

@@ -107,4 +107,13 @@ inline answer read_directory(int fd, char* into, std::size_t size) noexcept
     return system_call(SYS_getdents64, fd, as_argument(into), static_cast<long>(size));
 }
 
+/// Back to the first entry of an open directory.
+inline void rewind(int directory) noexcept { (void)system_call(SYS_lseek, directory, 0, 0); }
+
+/// Is there an entry \p path, whether or not it may be read?
+inline bool is_there(int directory, char const* path) noexcept
+{
+    return system_call(SYS_faccessat, directory, as_argument(path), 0).ok();
+}
+
 } // namespace taskpeek::io

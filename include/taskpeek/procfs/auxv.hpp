@@ -52,7 +52,7 @@ enum class auxv_key : std::uint64_t {
     execfn = 31,          ///< address of the program's file name
     sysinfo = 32,         ///< i386 and others: address of the system call entry
     sysinfo_ehdr = 33,    ///< address of the vdso
-    l1i_cacheshape = 34,  ///< alpha, SuperH, x86: cache geometry
+    l1i_cacheshape = 34,  ///< alpha, SuperH: cache geometry
     l1d_cacheshape = 35,
     l2_cacheshape = 36,
     l3_cacheshape = 37,

@@ -22,6 +22,7 @@ namespace taskpeek::procfs {
 struct children {
     static constexpr kernel_file file = kernel_file::children;
     static constexpr std::size_t typical_size = 1024; ///< bytes; room for 100 children and more
+    static constexpr bool many_reads = true;          ///< a read gives about a page of it
 
     text::list<tgid> ids; ///< in the order of birth
 

@@ -20,7 +20,8 @@ struct comm {
     static constexpr kernel_file file = kernel_file::comm;
     static constexpr std::size_t typical_size = 128; ///< bytes; the longest name has 63
 
-    std::string_view name; ///< raw bytes: up to 15, of workqueue workers up to 63 since 4.18, of all kernel threads since 5.17; may be empty
+    /// Raw bytes: up to 15; up to 63 of workqueue workers since 4.18 and of all kernel threads since 5.17. May be empty.
+    std::string_view name;
 
     template <class Comm, class Visitor>
     static constexpr void each_field(Comm& c, Visitor&& visit) noexcept { visit("comm", c.name); }

@@ -6,6 +6,7 @@
 
 #include <taskpeek/text/list.hpp>
 
+#include <bit>
 #include <cstdint>
 #include <string_view>
 

@@ -81,8 +81,12 @@ constexpr void read_value(text::cursor& in, epoll_target& out) noexcept
     out.sdev = in.hex<std::uint32_t>();
 }
 
-/// One line of the list, which `fdinfo::parse` reads as a whole.
-constexpr void read_value(text::cursor&, text::lines<epoll_target>&) noexcept {}
+/// Passes over one line of the list, which `fdinfo::parse` reads as a whole.
+constexpr void read_value(text::cursor& in, text::lines<epoll_target>&) noexcept
+{
+    std::string_view line;
+    read_value(in, line);
+}
 
 /// What every descriptor has (fs/proc/fd.c, seq_show), and what eventfd(2) and epoll(7) add; the keys that other kinds add are
 /// skipped. What is not there is `nullopt`.

@@ -22,6 +22,7 @@ namespace taskpeek::procfs {
 struct io {
     static constexpr kernel_file file = kernel_file::io;
     static constexpr std::size_t typical_size = 256; ///< bytes; 7 lines
+    static constexpr bool holds_no_views = true; ///< may outlive the text
 
     std::optional<bytes> rchar;                 ///< `rchar`: given by read(2) and the like, from whatever source
     std::optional<bytes> wchar;                 ///< `wchar`: taken by write(2) and the like
@@ -29,7 +30,7 @@ struct io {
     std::optional<std::uint64_t> syscw;         ///< `syscw`: write(2) and the like
     std::optional<bytes> read_bytes;            ///< `read_bytes`: fetched from storage
     std::optional<bytes> write_bytes;           ///< `write_bytes`: dirtied, to be sent to storage
-    std::optional<bytes> cancelled_write_bytes; ///< `cancelled_write_bytes`: dirty, dropped before they were sent (truncation); maybe more than `write_bytes`
+    std::optional<bytes> cancelled_write_bytes; ///< `cancelled_write_bytes`: dirty, but dropped (truncated) before they were sent
 
     /// Calls `visit(key, field)` for every field, in the kernel's order. Decoding and printing both go by this list.
     template <class Io, class Visitor>

@@ -85,6 +85,8 @@ inline constexpr std::string_view resource_words[resource_count] = {
     "cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile",
     "memlock", "as", "locks", "sigpending", "msgqueue", "nice", "rtprio", "rttime"};
 
+[[nodiscard]] constexpr resource_names const& names_of(resource r) noexcept { return resource_table[static_cast<std::size_t>(r)]; }
+
 } // namespace detail
 
 /// What a limit on \p R counts: seconds, bytes, …, or a plain number for nice and rtprio.
@@ -92,16 +94,16 @@ template <resource R>
 using rlimit_unit = decltype(detail::unit_of<R>());
 
 /// The key in `limits`: `"Max stack size"`.
-[[nodiscard]] constexpr std::string_view kernel_key(resource r) noexcept { return detail::resource_table[static_cast<std::size_t>(r)].key; }
+[[nodiscard]] constexpr std::string_view kernel_key(resource r) noexcept { return detail::names_of(r).key; }
 
 /// The name in getrlimit(2): `"RLIMIT_STACK"`.
-[[nodiscard]] constexpr std::string_view rlimit_name(resource r) noexcept { return detail::resource_table[static_cast<std::size_t>(r)].macro; }
+[[nodiscard]] constexpr std::string_view rlimit_name(resource r) noexcept { return detail::names_of(r).macro; }
 
 /// The word for people and scripts, as prlimit(1) has it: `"stack"`.
 [[nodiscard]] constexpr std::string_view name_of(resource r) noexcept { return detail::resource_words[static_cast<std::size_t>(r)]; }
 
 /// The unit that `limits` prints: `"bytes"`, `"us"`; empty for nice and rtprio.
-[[nodiscard]] constexpr std::string_view unit_name(resource r) noexcept { return detail::resource_table[static_cast<std::size_t>(r)].unit; }
+[[nodiscard]] constexpr std::string_view unit_name(resource r) noexcept { return detail::names_of(r).unit; }
 
 /// The resource that one of its three names names: `"stack"`, `"RLIMIT_STACK"` or `"Max stack size"`.
 [[nodiscard]] constexpr std::optional<resource> find_resource(std::string_view name) noexcept
@@ -151,6 +153,7 @@ namespace procfs {
 struct limits {
     static constexpr kernel_file file = kernel_file::limits;
     static constexpr std::size_t typical_size = 2048; ///< bytes; all rows make 1.3 KiB
+    static constexpr bool holds_no_views = true; ///< may outlive the text
 
     std::optional<rlimit<resource::cpu>> max_cpu_time;
     std::optional<rlimit<resource::fsize>> max_file_size;
@@ -251,8 +254,12 @@ private:
     template <class Unit>
     constexpr void read(limit_value<Unit>& out) noexcept
     {
-        if (in_.skip("unlimited")) out = limit_value<Unit>::unlimited();
-        else out = from_rlim<Unit>(in_.decimal<std::uint64_t>());
+        if (in_.peek() != 'u') {
+            out = from_rlim<Unit>(in_.decimal<std::uint64_t>());
+        } else {
+            in_.expect("unlimited");
+            out = limit_value<Unit>::unlimited();
+        }
     }
 
     text::cursor in_;

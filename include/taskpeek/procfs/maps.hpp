@@ -25,6 +25,20 @@ struct permissions {
     friend constexpr bool operator==(permissions, permissions) noexcept = default;
 };
 
+[[gnu::always_inline]] constexpr void read_value(text::cursor& in, permissions& out) noexcept
+{
+    auto const flag = [&in](char letter) {
+        if (in.skip(letter)) return true;
+        in.expect('-');
+        return false;
+    };
+    out.read = flag('r');
+    out.write = flag('w');
+    out.execute = flag('x');
+    out.shared = in.skip('s');
+    if (!out.shared) in.expect('p');
+}
+
 /// The device of a mapped file: 00:00 for none.
 struct device {
     std::uint32_t major = 0;
@@ -57,8 +71,9 @@ struct vma {
     /// Does a file, or a filesystem's unnamed object (memfd, SysV shared memory), stand behind it?
     [[nodiscard]] constexpr bool has_inode() const noexcept { return inode != 0; }
 
-    /// Is `path` the kernel's name for a special mapping (`[heap]`, `[anon:x]`) rather than a file's?
-    [[nodiscard]] constexpr bool has_special_name() const noexcept { return inode == 0 && path.starts_with('['); }
+    /// Is `path` the kernel's name for a special mapping (`[heap]`, `[anon:x]`) rather than a file's? Those begin with a slash, or
+    /// with a word. `[anon_shmem:x]` has an inode all the same.
+    [[nodiscard]] constexpr bool has_special_name() const noexcept { return path.starts_with('['); }
 
     /// Does `path` end in what the kernel appends to a removed file's name? A file may also really be called so.
     [[nodiscard]] constexpr bool may_be_deleted() const noexcept { return path.ends_with(" (deleted)"); }
@@ -110,11 +125,7 @@ private:
         end.value = in.hex<std::uint64_t>();
         auto const* const addresses_end = in.position();
         in.expect(' ');
-        perms.read = flag(in, 'r');
-        perms.write = flag(in, 'w');
-        perms.execute = flag(in, 'x');
-        perms.shared = in.skip('s');
-        if (!perms.shared) in.expect('p');
+        read_value(in, perms);
         in.expect(' ');
         offset.count = in.hex<std::uint64_t>();
         in.expect(' ');
@@ -125,13 +136,6 @@ private:
         inode = in.decimal<std::uint64_t>();
         if (!in.at_end() && in.peek() != '\n') skip_padding(in, line, addresses_end);
         if (end < start) in.fail_at(line);
-    }
-
-    [[gnu::always_inline]] static constexpr bool flag(text::cursor& in, char letter) noexcept
-    {
-        if (in.skip(letter)) return true;
-        in.expect('-');
-        return false;
     }
 
     /// The kernel pads the fields to 73 columns (49 on 32-bit kernels) and puts two spaces where they are longer than that
@@ -148,18 +152,6 @@ private:
         if (printed > padded) in.advance_to(line + padded);
     }
 };
-
-[[gnu::always_inline]] constexpr void read_value(text::cursor& in, permissions& out) noexcept
-{
-    out.read = in.skip('r');
-    if (!out.read) in.expect('-');
-    out.write = in.skip('w');
-    if (!out.write) in.expect('-');
-    out.execute = in.skip('x');
-    if (!out.execute) in.expect('-');
-    out.shared = in.skip('s');
-    if (!out.shared) in.expect('p');
-}
 
 /// The vmas in a text of `maps`, in ascending order of address. \code for (auto const& vma : pf::maps{text}) … \endcode
 using maps = records<vma>;

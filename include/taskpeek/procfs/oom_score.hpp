@@ -15,10 +15,11 @@ namespace taskpeek::procfs {
 
 /// The badness of a process (fs/proc/base.c, proc_oom_score), 0 … 2000: the highest is killed first. A process that uses next to
 /// no memory has 666 since 5.9 and 0 before; one with `oom_score_adj` -1000 has 0.
-/// Errors: truncated (no number, or no newline), malformed.
+/// Errors: truncated (no newline at the end), malformed (no number).
 struct oom_score {
     static constexpr kernel_file file = kernel_file::oom_score;
     static constexpr std::size_t typical_size = 32; ///< bytes; one number
+    static constexpr bool holds_no_views = true; ///< may outlive the text
 
     std::uint64_t value = 0;
 

@@ -14,10 +14,11 @@
 namespace taskpeek::procfs {
 
 /// The adjustment (fs/proc/base.c, oom_score_adj_read; since 2.6.36): -1000, never to be killed, … 1000, the first to be killed.
-/// Errors: truncated (no number, or no newline), malformed.
+/// Errors: truncated (no newline at the end), malformed (no number).
 struct oom_score_adj {
     static constexpr kernel_file file = kernel_file::oom_score_adj;
     static constexpr std::size_t typical_size = 32; ///< bytes; one number
+    static constexpr bool holds_no_views = true; ///< may outlive the text
 
     std::int32_t value = 0;
 

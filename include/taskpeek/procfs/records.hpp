@@ -8,6 +8,7 @@
 #include <taskpeek/text/cursor.hpp>
 #include <taskpeek/text/lending.hpp>
 
+#include <cstdint>
 #include <string_view>
 
 namespace taskpeek::procfs {
@@ -45,7 +46,8 @@ private:
 /// A lending range of the \p Records in what \p Source gives. Each row is valid until the next `++`.
 ///
 /// A record that cannot be decoded ends the range, and so does a failing source; `status()` then says why. A line longer than
-/// the source's memory is shortened, its record marked truncated, and the range goes on.
+/// the source's memory is shortened, its record marked truncated, and the range goes on. Offsets of errors count from the first
+/// byte that the source gave.
 template <class Record, class Source = whole_text>
 class records : public lending_range<records<Record, Source>, Record> {
 public:
@@ -62,6 +64,7 @@ public:
             lending_range<records, Record>::operator=(other);
             source_ = other.source_.fresh();
             unread_ = {};
+            done_ = 0;
             failed_ = false;
         }
         return *this;
@@ -84,21 +87,36 @@ private:
         if (unread_.empty() && !read_on()) return false;
         for (;;) {
             text::cursor in{unread_};
+            if constexpr (requires { Record::skip_strangers(in); }) {
+                if (done_ != 0) Record::skip_strangers(in);
+                if (in.ok() && in.at_end()) [[unlikely]] {
+                    take(in);
+                    if (read_on()) continue;
+                    return false;
+                }
+            }
             record_.read(in, source_.is_last());
             if (in.ok()) [[likely]] {
-                unread_ = in.rest();
+                take(in);
                 if (source_.take_cut()) [[unlikely]] record_.mark_truncated();
                 return true;
             }
-            auto const failure = in.failure(file);
+            auto failure = in.failure(file);
             if (failure.code == errc::truncated && source_.is_last() == last_text::no) {
                 if (read_on()) continue;
                 if (!source_.status()) return false;
             }
             failed_ = true;
+            failure.offset += done_;
             failure_ = failure;
             return false;
         }
+    }
+
+    [[gnu::always_inline]] constexpr void take(text::cursor const& in) noexcept
+    {
+        done_ += static_cast<std::uint32_t>(in.position() - unread_.data());
+        unread_ = in.rest();
     }
 
     constexpr bool read_on() noexcept
@@ -111,6 +129,7 @@ private:
 
     Source source_;
     std::string_view unread_;
+    std::uint32_t done_ = 0; // bytes before `unread_`
     Record record_;
     error failure_;
     bool failed_ = false;

@@ -18,10 +18,11 @@ namespace taskpeek::procfs {
 /// The numbers of one thread (fs/proc/base.c, proc_pid_schedstat), named as in `task_struct`. The file of a process tells of its main
 /// thread only. There is none without CONFIG_SCHED_INFO (before 4.2: CONFIG_SCHEDSTATS).
 /// A line of `0 0 0` tells nothing: the kernel prints it while the accounting is off. All three are `nullopt` then.
-/// Errors: truncated (fewer than 3 numbers, or no newline), malformed.
+/// Errors: truncated (no newline at the end), malformed (fewer than 3 numbers, or none).
 struct schedstat {
     static constexpr kernel_file file = kernel_file::schedstat;
     static constexpr std::size_t typical_size = 80; ///< bytes; 3 numbers of 20 digits
+    static constexpr bool holds_no_views = true; ///< may outlive the text
 
     std::optional<nanoseconds> sum_exec_runtime; ///< on a CPU
     std::optional<nanoseconds> run_delay;        ///< runnable, waiting for a CPU

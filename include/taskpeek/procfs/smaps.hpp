@@ -11,6 +11,7 @@
 #include <taskpeek/text/keyed.hpp>
 #include <taskpeek/units.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -18,7 +19,7 @@
 namespace taskpeek::procfs {
 
 /// One vma with its numbers (fs/proc/task_mmu.c, show_smap). The kernel walks the page tables of the whole vma for them, holding
-/// the target's mmap lock (or, since 6.18, the vma's lock) for reading. What a kernel does not print is `nullopt`.
+/// the target's mmap lock for reading meanwhile. What a kernel does not print is `nullopt`.
 /// Errors: truncated, malformed.
 /// Lifetime: `mapping.path` and `vm_flags` are views into the text.
 struct smap {
@@ -40,7 +41,7 @@ struct smap {
     std::optional<kibibytes> private_dirty;    ///< `Private_Dirty`
     std::optional<kibibytes> referenced;       ///< `Referenced`
     std::optional<kibibytes> anonymous;        ///< `Anonymous`
-    std::optional<kibibytes> ksm;              ///< `KSM`: since 6.8
+    std::optional<kibibytes> ksm;              ///< `KSM`: since 6.6
     std::optional<kibibytes> lazy_free;        ///< `LazyFree`: since 4.12
     std::optional<kibibytes> anon_huge_pages;  ///< `AnonHugePages`
     std::optional<kibibytes> shmem_pmd_mapped; ///< `ShmemPmdMapped`: since 4.8
@@ -50,9 +51,9 @@ struct smap {
     std::optional<kibibytes> swap;             ///< `Swap`
     std::optional<kibibytes> swap_pss;         ///< `SwapPss`: since 4.3
     std::optional<kibibytes> locked;           ///< `Locked`
-    std::optional<kibibytes> nonlinear;        ///< `Nonlinear`: until 4.0, of nonlinear vmas only
+    std::optional<kibibytes> nonlinear;        ///< `Nonlinear`: until 3.19, of nonlinear vmas only
     std::optional<bool> thp_eligible;          ///< `THPeligible`: since 5.0
-    std::optional<std::uint32_t> protection_key; ///< `ProtectionKey`: where the CPU has protection keys; since 4.9
+    std::optional<std::uint32_t> protection_key; ///< `ProtectionKey`: where the CPU has protection keys; since 4.6
     std::optional<procfs::vm_flags> vm_flags;  ///< `VmFlags`: since 3.8
 
     /// Calls `visit(key, field)` for every field but `mapping`, in the kernel's order. Decoding and printing both go by this list.
@@ -93,16 +94,28 @@ struct smap {
         *this = smap{};
         mapping.read(in, last);
         if (!in.ok()) return;
-        in = text::read_fields(in, *this, [this](text::cursor const& at) { return vm_flags.has_value() || starts_a_vma(at.peek()); });
+        in = text::read_fields(in, *this, [this](text::cursor const& at) { return vm_flags.has_value() || starts_a_vma(at); });
         // without VmFlags, which every kernel since 3.8 prints last, only the next vma or the end shows that this one is whole
         if (last == last_text::no && in.at_end() && !vm_flags) in.fail();
     }
 
     constexpr void mark_truncated() noexcept { mapping.mark_truncated(); }
 
+    /// Passes over lines that a kernel to come prints behind `VmFlags`.
+    static constexpr void skip_strangers(text::cursor& in) noexcept
+    {
+        while (!in.at_end() && !starts_a_vma(in)) [[unlikely]] in.next_line();
+    }
+
 private:
-    /// Keys begin with a capital letter, addresses are lower-case hex.
-    [[nodiscard]] static constexpr bool starts_a_vma(char c) noexcept { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
+    /// Does an address and a hyphen stand there, or as much of that as there is text? A key might begin with a hex digit.
+    [[nodiscard]] static constexpr bool starts_a_vma(text::cursor const& at) noexcept
+    {
+        auto const rest = at.rest();
+        std::size_t digits = 0;
+        while (digits < rest.size() && text::detail::hex_digit(rest[digits]) < 16) ++digits;
+        return digits != 0 && (digits == rest.size() || rest[digits] == '-');
+    }
 };
 
 /// The vmas in a text of `smaps`, in ascending order of address.

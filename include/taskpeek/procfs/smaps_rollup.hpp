@@ -27,16 +27,16 @@ struct smaps_rollup {
     std::optional<kibibytes> rss;              ///< `Rss`
     std::optional<kibibytes> pss;              ///< `Pss`
     std::optional<kibibytes> pss_dirty;        ///< `Pss_Dirty`: since 6.0
-    std::optional<kibibytes> pss_anon;         ///< `Pss_Anon`: since 5.4
-    std::optional<kibibytes> pss_file;         ///< `Pss_File`: since 5.4
-    std::optional<kibibytes> pss_shmem;        ///< `Pss_Shmem`: since 5.4
+    std::optional<kibibytes> pss_anon;         ///< `Pss_Anon`: since 5.3
+    std::optional<kibibytes> pss_file;         ///< `Pss_File`: since 5.3
+    std::optional<kibibytes> pss_shmem;        ///< `Pss_Shmem`: since 5.3
     std::optional<kibibytes> shared_clean;     ///< `Shared_Clean`
     std::optional<kibibytes> shared_dirty;     ///< `Shared_Dirty`
     std::optional<kibibytes> private_clean;    ///< `Private_Clean`
     std::optional<kibibytes> private_dirty;    ///< `Private_Dirty`
     std::optional<kibibytes> referenced;       ///< `Referenced`
     std::optional<kibibytes> anonymous;        ///< `Anonymous`
-    std::optional<kibibytes> ksm;              ///< `KSM`: since 6.8
+    std::optional<kibibytes> ksm;              ///< `KSM`: since 6.6
     std::optional<kibibytes> lazy_free;        ///< `LazyFree`
     std::optional<kibibytes> anon_huge_pages;  ///< `AnonHugePages`
     std::optional<kibibytes> shmem_pmd_mapped; ///< `ShmemPmdMapped`

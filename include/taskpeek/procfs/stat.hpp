@@ -21,14 +21,14 @@ namespace taskpeek::procfs {
 /// Of a process (`/proc/<tgid>/stat`) times, faults and counts are sums over its threads, and reading it costs time in proportion to
 /// them; of a thread (`task/<tid>/stat`) they are its own.
 /// Who may not ptrace the task is told 0 or 1 for its addresses, and 0 for `exit_code`.
-/// Errors: truncated (fewer than 52 fields, or no newline), malformed.
+/// Errors: truncated (no newline at the end), malformed (fewer than 52 fields, or one of another form).
 /// Lifetime: `comm` is a view into the text.
 struct stat {
     static constexpr kernel_file file = kernel_file::stat;
     static constexpr std::size_t typical_size = 1536; ///< bytes; 52 fields of 20 digits and a name of 64 bytes
 
     taskpeek::tid pid;                  ///< (1) the task's id: the thread's in `task/<tid>/stat`
-    std::string_view comm;              ///< (2) raw bytes: may hold spaces, parentheses, newlines, or nothing; kernel threads up to 63 bytes since 4.18
+    std::string_view comm;              ///< (2) raw bytes: may hold spaces, parentheses, newlines, or nothing; see comm.hpp
     task_state state;                   ///< (3)
     tgid ppid;                          ///< (4) the parent process, 0 for none that the reader can see
     pgid pgrp;                          ///< (5)
@@ -55,7 +55,7 @@ struct stat {
     optional_address startcode;         ///< (26)
     optional_address endcode;           ///< (27)
     optional_address startstack;        ///< (28)
-    optional_address kstkesp;           ///< (29) user stack pointer; told of exiting tasks that dump core only since 4.11
+    optional_address kstkesp;           ///< (29) user stack pointer; since 4.9 0, but (since 4.14) of a task that dumps core
     optional_address kstkeip;           ///< (30) user instruction pointer, as kstkesp
     std::uint64_t signal = 0;           ///< (31) the low 31 bits of the pending set: see `status` for the whole
     std::uint64_t blocked = 0;          ///< (32)

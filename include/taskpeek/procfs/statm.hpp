@@ -15,10 +15,11 @@ namespace taskpeek::procfs {
 
 /// The seven numbers of `statm` (fs/proc/array.c, proc_pid_statm), named as in proc(5). All 0 of a kernel thread or a zombie, which
 /// have no address space; a process has a `size` above 0.
-/// Errors: truncated (fewer than 7 numbers, or no newline), malformed.
+/// Errors: truncated (no newline at the end), malformed (fewer than 7 numbers, or none).
 struct statm {
     static constexpr kernel_file file = kernel_file::statm;
     static constexpr std::size_t typical_size = 160; ///< bytes; 7 numbers of 20 digits
+    static constexpr bool holds_no_views = true; ///< may outlive the text
 
     pages size;     ///< mapped: `VmSize` of `status`
     pages resident; ///< in memory: `VmRSS`; inexact, as that is

@@ -78,7 +78,7 @@ struct status {
     static constexpr std::size_t typical_size = 6144; ///< bytes; room for the CPU masks of 8,192 CPUs
 
     std::optional<std::string_view> name;              ///< `Name`: comm with `\n` and `\\` escaped; see text/escapes.hpp
-    std::optional<file_mode_mask> umask;               ///< `Umask`: since 4.7; not of a task without files
+    std::optional<file_mode_mask> umask;               ///< `Umask`: since 4.7; not of a zombie
     std::optional<task_state> state;                   ///< `State`
     std::optional<taskpeek::tgid> tgid;                ///< `Tgid`
     std::optional<std::int32_t> ngid;                  ///< `Ngid`: NUMA group, 0 for none; since 3.13
@@ -93,7 +93,7 @@ struct status {
     std::optional<text::list<tid>> ns_pid;             ///< `NSpid`: since 4.1
     std::optional<text::list<pgid>> ns_pgid;           ///< `NSpgid`: since 4.1
     std::optional<text::list<sid>> ns_sid;             ///< `NSsid`: since 4.1
-    std::optional<bool> kthread;                       ///< `Kthread`: since 6.8
+    std::optional<bool> kthread;                       ///< `Kthread`: since 6.4
     std::optional<kibibytes> vm_peak;                  ///< `VmPeak`
     std::optional<kibibytes> vm_size;                  ///< `VmSize`
     std::optional<kibibytes> vm_lck;                   ///< `VmLck`
@@ -130,7 +130,7 @@ struct status {
     std::optional<seccomp_mode> seccomp;               ///< `Seccomp`: since 3.8
     std::optional<std::uint32_t> seccomp_filters;      ///< `Seccomp_filters`: since 5.9
     std::optional<std::string_view> speculation_store_bypass;    ///< `Speculation_Store_Bypass`: since 4.17
-    std::optional<std::string_view> speculation_indirect_branch; ///< `SpeculationIndirectBranch`: since 5.6
+    std::optional<std::string_view> speculation_indirect_branch; ///< `SpeculationIndirectBranch`: since 5.11
     std::optional<cpu_mask> cpus_allowed;              ///< `Cpus_allowed`
     std::optional<cpu_list> cpus_allowed_list;         ///< `Cpus_allowed_list`
     std::optional<cpu_mask> mems_allowed;              ///< `Mems_allowed`

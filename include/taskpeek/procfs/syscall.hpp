@@ -28,6 +28,7 @@ struct syscall_arguments {
 struct syscall {
     static constexpr kernel_file file = kernel_file::syscall;
     static constexpr std::size_t typical_size = 192; ///< bytes; a number, 6 arguments, sp and pc
+    static constexpr bool holds_no_views = true; ///< may outlive the text
 
     /// Which of its four forms the line has.
     enum class form : std::uint8_t {

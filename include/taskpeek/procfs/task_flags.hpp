@@ -11,7 +11,7 @@
 
 namespace taskpeek::procfs {
 
-/// The flags that have kept their bit since 3.10; the others have moved between versions and are not named here.
+/// Flags that have kept their bit from 3.10 to 6.18. Of the others, some have too, most have moved, come or gone: docs/support.md.
 enum class task_flag : std::uint32_t {
     exiting = 0x00000004,       ///< PF_EXITING: is shutting down
     wq_worker = 0x00000020,     ///< PF_WQ_WORKER: a workqueue worker

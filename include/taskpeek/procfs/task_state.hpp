@@ -28,7 +28,7 @@ struct task_state {
         case 't': return "tracing stop";
         case 'X': case 'x': return "dead"; // x: 2.6.33 to 3.13
         case 'Z': return "zombie";
-        case 'P': return "parked";         // since 3.9
+        case 'P': return "parked";         // since 4.14 (3.9 to 3.13 knew the letter and never printed it)
         case 'I': return "idle";           // since 4.14
         case 'K': return "wakekill";       // 2.6.33 to 3.13
         case 'W': return "waking";         // 2.6.33 to 3.13

@@ -21,11 +21,11 @@ struct vm_flag {
         constexpr entry known[] = {
             {"rd", "readable"}, {"wr", "writable"}, {"ex", "executable"}, {"sh", "shared"},
             {"mr", "may be made readable"}, {"mw", "may be made writable"}, {"me", "may be made executable"}, {"ms", "may be shared"},
-            {"gd", "stack that grows down"}, {"pf", "pure page frame numbers"}, {"dw", "writes to the file are refused"}, // dw: until 5.15
+            {"gd", "stack that grows down"}, {"pf", "pure page frame numbers"}, {"dw", "writes to the file are refused"}, // dw: until 5.14
             {"lo", "locked in memory"}, {"io", "memory-mapped I/O"}, {"sr", "advised to be read in sequence"},
             {"rr", "advised to be read at random"}, {"dc", "not copied on fork"}, {"de", "not expanded on mremap"},
             {"ac", "accounted"}, {"nr", "swap is not reserved"}, {"ht", "huge TLB pages"}, {"sf", "faults synchronously"}, // sf: since 4.15
-            {"nl", "nonlinear"},                                                                                       // until 4.0
+            {"nl", "nonlinear"},                                                                                       // until 3.19
             {"ar", "specific to the architecture"}, {"wf", "wiped on fork"},                                           // wf: since 4.14
             {"dd", "not in core dumps"}, {"sd", "soft-dirty"}, {"mm", "mixed map"}, {"hg", "advised to use huge pages"},
             {"nh", "advised not to use huge pages"}, {"mg", "advised to be merged"},
@@ -36,10 +36,10 @@ struct vm_flag {
             {"bt", "BTI guarded page"},                             // arm64, since 5.8
             {"mt", "memory tagging"},                               // arm64, since 5.10
             {"ss", "shadow stack"},                                 // x86 since 6.6, arm64 since 6.13
-            {"lf", "lock on fault"},                                // since 6.11
+            {"lf", "lock on fault"},                                // since 6.2
             {"dp", "dropped under memory pressure"},                // since 6.11
-            {"sl", "sealed"},                                       // since 6.12
-            {"gu", "lightweight guards"},                           // since 6.18 in smaps
+            {"sl", "sealed"},                                       // since 6.10
+            {"gu", "lightweight guards"},                           // since 6.19, and 6.18.37; guards themselves: 6.13
         };
         for (auto const& flag : known)
             if (flag.letters == letters) return flag.meaning;

@@ -12,6 +12,7 @@
 #include <taskpeek/text/scan.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace taskpeek {
@@ -33,7 +34,7 @@ public:
         opened_ = false;
         end_ = false;
         cut_ = false;
-        reads_ = 0;
+        given_ = 0;
         failure_ = {};
         return *this;
     }
@@ -48,10 +49,10 @@ public:
         auto const into = memory();
         if (!unread.empty()) __builtin_memmove(into.data(), unread.data(), unread.size());
         auto filled = unread.size();
-        if (filled == into.size() && !shorten_last_line(filled)) return {};
+        if (filled == into.size() && !shorten_first_line(filled)) return {};
         auto const got = io::read(file_.get(), into.data() + filled, into.size() - filled);
         if (!got.ok()) { fail(os_failure(got.error(), Record::file, id_)); return {}; }
-        ++reads_;
+        given_ += got.count();
         if (got.value() == 0) {
             end_ = true;
             if (!confirm_end()) return {};
@@ -93,43 +94,46 @@ private:
             failure_ = detail::explain(directory_, {}, why, detail::needs_address_space<Record>);
     }
 
-    /// Is the end that read(2) reported the end of the records? A zombie, a kernel thread, and a file opened before an exec read
-    /// as empty, from any point on.
+    /// Is the end that read(2) reported the end of the records? A zombie and a kernel thread read as empty from the start, and a file
+    /// whose process dies or calls execve(2) does from any point on, its beginning included.
     bool confirm_end() noexcept
     {
         char first;
-        bool const nothing = reads_ == 1;
-        bool const cut_off = reads_ > 2 && io::pread(file_.get(), &first, 1, 0).value() == 0;
-        if (nothing) {
-            auto const why = detail::explain(directory_, {}, {errc::os, Record::file, 0, id_, 0}, detail::needs_address_space<Record>);
-            if (why.code != errc::os) failure_ = why;
-        } else if (cut_off) {
-            failure_ = {errc::vanished, Record::file, 0, id_, 0};
-        }
-        return failure_.file == kernel_file::none;
+        if (given_ != 0 && io::pread(file_.get(), &first, 1, 0).value() > 0) return true;
+        failure_ = detail::explain(directory_, {}, truncated(), detail::needs_address_space<Record>);
+        return false;
     }
 
-    /// Makes room where one line fills the memory: its first half stays, the rest of it is read and dropped.
-    bool shorten_last_line(std::size_t& filled) noexcept
+    [[nodiscard]] error truncated() const noexcept
     {
+        return {errc::truncated, Record::file, 0, id_, given_ < UINT32_MAX ? static_cast<std::uint32_t>(given_) : UINT32_MAX};
+    }
+
+    /// Makes room where one record fills the memory. The path, which has no bound, is in its first line: half of the memory keeps the
+    /// beginning of that line, the rest of it is dropped.
+    bool shorten_first_line(std::size_t& filled) noexcept
+    {
+        constexpr std::size_t longest_fields = 96; // what stands before the path: 92 bytes where every field has its most digits
         auto const into = memory();
         auto const keep = into.size() / 2;
-        for (auto i = filled; i-- > keep;)
-            if (into.data()[i] == '\n') { fail({errc::truncated, Record::file, 0, id_, static_cast<std::uint32_t>(filled)}); return false; }
+        char const* end = into.data() + filled;
+        char const* newline = text::find_byte(into.data(), end, '\n');
+        if (keep < longest_fields || newline <= into.data() + keep) { fail(truncated()); return false; }
         into.data()[keep] = '\n';
         cut_ = true;
-        for (auto* const scratch = into.data() + keep + 1;;) {
-            auto const got = io::read(file_.get(), scratch, into.size() - keep - 1);
+        auto* const room = into.data() + keep + 1;
+        while (newline == end) {
+            auto const got = io::read(file_.get(), room, into.size() - keep - 1);
             if (!got.ok()) { fail(os_failure(got.error(), Record::file, id_)); return false; }
             if (got.value() == 0) { filled = keep + 1; return true; }
-            auto const* const end = scratch + got.count();
-            auto const* const newline = text::find_byte(scratch, end, '\n');
-            if (newline == end) continue;
-            auto const rest = static_cast<std::size_t>(end - (newline + 1));
-            __builtin_memmove(scratch, newline + 1, rest);
-            filled = keep + 1 + rest;
-            return true;
+            given_ += got.count();
+            end = room + got.count();
+            newline = text::find_byte(static_cast<char const*>(room), end, '\n');
         }
+        auto const rest = static_cast<std::size_t>(end - (newline + 1));
+        __builtin_memmove(room, newline + 1, rest);
+        filled = keep + 1 + rest;
+        return true;
     }
 
     int directory_ = -1;
@@ -139,7 +143,7 @@ private:
     bool opened_ = false;
     bool end_ = false;
     bool cut_ = false;
-    unsigned reads_ = 0;
+    std::uint64_t given_ = 0; ///< bytes that the kernel gave so far
     error failure_;
     buffer<8192> own_;
 };

@@ -102,6 +102,8 @@ class fd_walk;
 /// One process, by its directory `/proc/<tgid>`.
 class process : public task_handle {
 public:
+    /// The kernel opens `/proc/<number>` for the id of any thread, though it lists processes only: the answers are then those of the
+    /// thread's process, and `id()` is not its id.
     /// Errors: vanished (no such process), denied (hidden), os (no descriptor left).
     [[nodiscard]] static result<process> open(tgid id, proc_root const& root = {}) noexcept
     {
@@ -145,7 +147,7 @@ public:
     thread_walk<Files...> threads(walk_options const& = {}) const&& = delete; // borrows the handle: keep it
 
     /// A lending range over its vmas in ascending order. `status()` tells vanished, zombie, kernel_thread and denied apart.
-    /// A line longer than the memory (8 KiB, or \p memory) comes with its path truncated. Lifetime: borrows the handle.
+    /// A line longer than the memory (8 KiB, or \p memory: 192 bytes at least) comes with its path truncated. Lifetime: borrows the handle.
     [[nodiscard]] live_records<procfs::vma> maps(lent_buffer memory = {}) const& noexcept { return records_of<procfs::vma>(memory); }
     live_records<procfs::vma> maps(lent_buffer = {}) const&& = delete;
 
@@ -157,7 +159,8 @@ public:
     [[nodiscard]] child_walk children() const& noexcept;
     child_walk children() const&& = delete;
 
-    /// A lending range over its open descriptors. Lifetime: borrows the handle.
+    /// A lending range over its open descriptors; `status()` tells a zombie, which has none, from a process without any.
+    /// Lifetime: borrows the handle.
     [[nodiscard]] fd_walk fds() const& noexcept;
     fd_walk fds() const&& = delete;
 
@@ -211,7 +214,7 @@ private:
             auto opened = io::open(directory_, "task", O_RDONLY | O_DIRECTORY, kernel_file::task, leader_of(process_));
             if (!opened) { failure_ = detail::explain(directory_, {}, opened.error(), false); return false; }
             tasks_ = static_cast<io::descriptor&&>(opened.value());
-            threads_ = {tasks_.get(), thread_entries_};
+            threads_ = {tasks_.get(), thread_entries_, io::listing_order::by_place};
         }
         for (;;) {
             if (children_.is_open()) {
@@ -252,7 +255,11 @@ private:
             if (!text_.empty()) __builtin_memmove(children_text_.data(), text_.data(), text_.size());
             auto const got = io::read(children_.get(), children_text_.data() + text_.size(), children_text_.size() - text_.size());
             if (!got.ok() && got.error() != 3) { failure_ = os_failure(got.error(), kernel_file::children, leader_of(process_)); return false; } // ESRCH: this thread has gone
-            if (!got.ok() || got.value() == 0) return false;
+            if (!got.ok()) return false;
+            if (got.value() == 0) {
+                if (!text_.empty()) failure_ = {errc::truncated, kernel_file::children, 0, leader_of(process_), static_cast<std::uint32_t>(text_.size())};
+                return false;
+            }
             text_ = {children_text_.data(), text_.size() + got.count()};
             space = text_.find(' ');
         }
@@ -293,6 +300,7 @@ public:
         process_ = other.process_;
         directory_ = other.directory_;
         begun_ = false;
+        some_ = false;
         fds_.reset();
         failure_ = {};
         return *this;
@@ -329,9 +337,15 @@ private:
             if (link) row_.target = procfs::fd_target::parse(link.value());
             else row_.target = link.error();
             if (!row_.target) row_.target.error().task = id;
+            some_ = true;
             return true;
         }
-        if (numbers_.error() != 0) failure_ = os_failure(numbers_.error(), kernel_file::fd, id);
+        if (numbers_.error() != 0) {
+            failure_ = os_failure(numbers_.error(), kernel_file::fd, id);
+        } else if (!some_) { // no descriptors, or no process any more that could have some
+            auto const why = detail::explain(directory_, {}, {errc::os, kernel_file::fd, 0, id, 0}, false);
+            if (why.code != errc::os) failure_ = why;
+        }
         return false;
     }
 
@@ -340,6 +354,7 @@ private:
     tgid process_;
     int directory_ = -1;
     bool begun_ = false;
+    bool some_ = false;
     io::descriptor fds_;
     io::numbered_entries numbers_;
     error failure_;

@@ -14,13 +14,14 @@
 
 namespace taskpeek {
 
-/// A record of one kernel file of a task: it knows which file and how to decode the whole of it.
+/// A record of one kernel file of a task: it knows which file and how to decode the whole of it. A vma is none: it is one record
+/// of many, see `process::maps`.
 template <class File>
 concept kernel_record = requires(std::string_view text) {
     { File::file } -> std::convertible_to<kernel_file>;
     { File::typical_size } -> std::convertible_to<std::size_t>;
     { File::parse(text) } -> std::same_as<result<File>>;
-};
+} && !requires(File one_of_many) { one_of_many.mark_truncated(); };
 
 namespace detail {
 

@@ -21,6 +21,16 @@ struct kernel_rlimit {
     std::uint64_t hard = 0;
 };
 
+/// Is \p target numbered as the calling process is, which is how prlimit(2) takes its number? Not if its root is a recording, or the
+/// `/proc` of another pid namespace: the `self` beside it is then not the caller's.
+[[nodiscard]] inline result<void> check_numbering(process const& target) noexcept
+{
+    char name[16];
+    auto const self = io::read_link_at(target.directory(), "../self", name, sizeof name);
+    if (self.ok() && io::number_in({name, self.count()}) == io::system_call(SYS_getpid).value()) return success();
+    return error{errc::unsupported, kernel_file::prlimit, 0, target.id(), 0};
+}
+
 [[nodiscard]] inline result<kernel_rlimit> prlimit(tgid process, resource what, kernel_rlimit const* set) noexcept
 {
     kernel_rlimit old;
@@ -58,11 +68,12 @@ template <resource R>
 }
 
 /// The limits of \p target on \p R (prlimit(2), since 2.6.36). The call takes a number, so the handle is looked at again after it.
-/// The number must be the one of the reader's own pid namespace: a handle from another namespace's root is not to be used here.
-/// Errors: vanished, denied (another user's process, without CAP_SYS_RESOURCE), os.
+/// Errors: vanished, denied (another user's process, without CAP_SYS_RESOURCE), unsupported (the handle's root is not the `/proc` of
+/// the caller's own pid namespace; its file `limits` can be read), os.
 template <resource R>
 [[nodiscard]] result<rlimit<R>> get_rlimit(process const& target) noexcept
 {
+    if (auto const usable = detail::check_numbering(target); !usable) return usable.error();
     auto const now = detail::prlimit(target.id().tgid, R, nullptr);
     if (auto const still = target.check(); !still) return still.error();
     if (!now) return now.error();
@@ -80,10 +91,12 @@ template <resource R>
 /// Sets the limits of \p target on \p R. \return what they were.
 /// The handle is looked at right before the call. A window remains: should the process end and its number be given to another between
 /// the look and the call, the other's limits are set. Hold the target's parent, or a pidfd of your own, where that matters.
-/// Errors: vanished, invalid (soft above hard), denied (a raised hard limit or another user's process, without CAP_SYS_RESOURCE), os.
+/// Errors: vanished, invalid (soft above hard), denied (a raised hard limit or another user's process, without CAP_SYS_RESOURCE),
+/// unsupported (the handle's root is not the `/proc` of the caller's own pid namespace), os.
 template <resource R>
 [[nodiscard]] result<rlimit<R>> set_rlimit(process const& target, rlimit<R> const& wanted) noexcept
 {
+    if (auto const usable = detail::check_numbering(target); !usable) return usable.error();
     if (auto const there = target.check(); !there) return there.error();
     return detail::exchange<R>(target.id().tgid, wanted);
 }

@@ -10,6 +10,7 @@
 #include <taskpeek/procfs/auxv.hpp>
 #include <taskpeek/result.hpp>
 #include <taskpeek/task/root.hpp>
+#include <taskpeek/text/cursor.hpp>
 #include <taskpeek/units.hpp>
 
 #include <string_view>

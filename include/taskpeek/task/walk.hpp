@@ -226,7 +226,7 @@ private:
     {
         process_ = process;
         tasks_ = static_cast<io::descriptor&&>(task_directory);
-        threads_ = {tasks_.get(), options_.listing.empty() ? lent_buffer{thread_entries_} : options_.listing};
+        threads_ = {tasks_.get(), options_.listing.empty() ? lent_buffer{thread_entries_} : options_.listing, io::listing_order::by_place};
         row_.possibly_incomplete_ = false;
     }
 

@@ -28,10 +28,10 @@ namespace taskpeek::text {
 class cursor {
 public:
     constexpr explicit cursor(std::string_view all) noexcept
-        : at_{all.data()}, end_{all.data() + all.size()}, begin_{all.data()} {}
+        : at_{all.data()}, end_{all.data() + all.size()}, begin_{all.data()}, failed_{all.data()} {}
 
     /// Has every read fitted so far?
-    [[nodiscard]] constexpr bool ok() const noexcept { return failed_ == nullptr; }
+    [[nodiscard]] constexpr bool ok() const noexcept { return failed_as_ == errc{}; }
     [[nodiscard]] constexpr bool at_end() const noexcept { return at_ == end_; }
     [[nodiscard]] constexpr char const* position() const noexcept { return at_; }
     [[nodiscard]] constexpr std::string_view rest() const noexcept { return {at_, static_cast<std::size_t>(end_ - at_)}; }
@@ -42,7 +42,7 @@ public:
     /// Marks the byte at \p where as the one that does not fit, unless an earlier one did not.
     constexpr void fail_at(char const* where) noexcept
     {
-        if (failed_ == nullptr) { failed_ = where; failed_at_end_ = where == end_; }
+        if (ok()) { failed_ = where; failed_as_ = where == end_ ? errc::truncated : errc::malformed; }
         at_ = end_;
     }
     constexpr void fail() noexcept { fail_at(at_); }
@@ -50,8 +50,7 @@ public:
     /// The failure that was remembered; call when `!ok()`.
     [[nodiscard]] constexpr error failure(kernel_file file) const noexcept
     {
-        auto const code = failed_at_end_ ? errc::truncated : errc::malformed;
-        return {code, file, 0, {}, static_cast<std::uint32_t>(failed_ == nullptr ? 0 : failed_ - begin_)};
+        return {failed_as_, file, 0, {}, static_cast<std::uint32_t>(failed_ - begin_)};
     }
 
     /// Takes \p c if it is next.
@@ -188,8 +187,8 @@ private:
     char const* at_;
     char const* end_;
     char const* begin_;
-    char const* failed_ = nullptr;
-    bool failed_at_end_ = false;
+    char const* failed_;
+    errc failed_as_{}; // none so far: a position would not do, for the text may lie at a null pointer
 };
 
 } // namespace taskpeek::text

@@ -50,7 +50,8 @@ struct character {
     auto const byte = [s](std::size_t i) { return static_cast<unsigned char>(s[i]); };
     auto const first = byte(0);
     if (first < 0x80) return {first, 1};
-    std::size_t const size = first >= 0xc2 && first <= 0xdf ? 2 : first >= 0xe0 && first <= 0xef ? 3 : first >= 0xf0 && first <= 0xf4 ? 4 : 0;
+    auto const between = [first](unsigned low, unsigned high) { return low <= first && first <= high; };
+    std::size_t const size = between(0xc2, 0xdf) ? 2 : between(0xe0, 0xef) ? 3 : between(0xf0, 0xf4) ? 4 : 0;
     if (size == 0 || s.size() < size) return {};
     char32_t code = first & (0xffu >> (size + 1));
     for (std::size_t i = 1; i < size; ++i) {
@@ -76,6 +77,18 @@ struct character {
 inline constexpr char hex_digits[] = "0123456789abcdef";
 
 } // namespace detail
+
+/// Is every byte part of a well-formed character of UTF-8 (no surrogates, nothing longer than it need be)? Such a text can stand in
+/// JSON as it is.
+[[nodiscard]] constexpr bool is_utf8(std::string_view bytes) noexcept
+{
+    for (auto rest = bytes; !rest.empty();) {
+        auto const next = detail::front_character(rest);
+        if (next.size == 0) return false;
+        rest.remove_prefix(next.size);
+    }
+    return true;
+}
 
 /// The path of a vma as it may really be: `\012` becomes a newline. That is all the kernel escapes there (fs/seq_file.c,
 /// mangle_path), so a file whose name holds a backslash and 012 prints alike: `ambiguous` is set wherever one is undone. The raw
@@ -155,10 +168,19 @@ inline constexpr char hex_digits[] = "0123456789abcdef";
 
 /// The same into an array.
 template <std::size_t N>
-[[nodiscard]] constexpr rewritten unescape_path(std::string_view path, char (&memory)[N]) noexcept { return unescape_path(path, memory, N); }
+[[nodiscard]] constexpr rewritten unescape_path(std::string_view path, char (&memory)[N]) noexcept
+{
+    return unescape_path(path, memory, N);
+}
 template <std::size_t N>
-[[nodiscard]] constexpr rewritten unescape_name(std::string_view name, char (&memory)[N]) noexcept { return unescape_name(name, memory, N); }
+[[nodiscard]] constexpr rewritten unescape_name(std::string_view name, char (&memory)[N]) noexcept
+{
+    return unescape_name(name, memory, N);
+}
 template <std::size_t N>
-[[nodiscard]] constexpr rewritten escape_for_terminal(std::string_view raw, char (&memory)[N]) noexcept { return escape_for_terminal(raw, memory, N); }
+[[nodiscard]] constexpr rewritten escape_for_terminal(std::string_view raw, char (&memory)[N]) noexcept
+{
+    return escape_for_terminal(raw, memory, N);
+}
 
 } // namespace taskpeek::text

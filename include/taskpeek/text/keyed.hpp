@@ -7,9 +7,16 @@
 #include <taskpeek/text/cursor.hpp>
 #include <taskpeek/text/values.hpp>
 
+#include <concepts>
 #include <cstddef>
+#include <optional>
+#include <string_view>
 
 namespace taskpeek::text {
+
+/// Is it taken byte for byte, its blanks included?
+template <class Field>
+inline constexpr bool is_text = std::same_as<Field, std::string_view> || std::same_as<Field, std::optional<std::string_view>>;
 
 /// Reads one line into the field whose key stands at the cursor. A record's `each_field` calls it for every field in the
 /// kernel's order, so that on a text in that order each call is a hit and the cursor moves straight on.
@@ -17,15 +24,17 @@ class field_reader {
 public:
     constexpr explicit field_reader(cursor in) noexcept : in_{in} {}
 
-    /// If the line at the cursor is `key:`, decodes its value into \p field and goes to the next line. What follows the value on
-    /// its line is passed over: later kernels may append.
+    /// If the line at the cursor is `key:`, decodes its value into \p field and goes to the next line. What follows the value
+    /// behind a blank is passed over: later kernels may append.
     template <std::size_t N, class Field>
     [[gnu::always_inline]] constexpr void operator()(char const (&key)[N], Field& field) noexcept
     {
         if (in_.rest().size() <= N || __builtin_memcmp(in_.position(), key, N - 1) != 0 || in_.position()[N - 1] != ':') return;
         in_.advance_to(in_.position() + N);
-        in_.skip_blanks();
+        if constexpr (is_text<Field>) (void)(in_.skip('\t') || in_.skip(' ')); // further blanks are the text's own
+        else in_.skip_blanks();
         read_value(in_, field);
+        if (auto const next = in_.peek(); next != '\n' && next != ' ' && next != '\t') [[unlikely]] in_.fail(); // 12x is no number
         in_.next_line();
         matched_ = true;
     }

@@ -44,14 +44,15 @@ namespace detail {
 
 inline constexpr std::uint64_t each_byte = 0x0101010101010101u;
 
-/// How many of the eight bytes, from the first on, are hex digits; takes lower case only.
+/// How many of the eight bytes, from the first on, are hex digits.
 [[nodiscard]] inline unsigned leading_hex_digits(std::uint64_t word) noexcept
 {
     constexpr auto high = each_byte * 0x80;
     auto const low7 = word & ~high;
-    auto const at_least = [low7](unsigned char c) { return low7 + each_byte * (0x80u - c); };  // bit 7: byte >= c
-    auto const digit = at_least('0') & ~at_least('9' + 1);
-    auto const letter = at_least('a') & ~at_least('f' + 1);
+    auto const lower = low7 | each_byte * 0x20;
+    auto const at_least = [](std::uint64_t bytes, unsigned char c) { return bytes + each_byte * (0x80u - c); }; // bit 7: byte >= c
+    auto const digit = at_least(low7, '0') & ~at_least(low7, '9' + 1);
+    auto const letter = at_least(lower, 'a') & ~at_least(lower, 'f' + 1);
     auto const other = (~(digit | letter) | word) & high;
     return other == 0 ? 8u : static_cast<unsigned>(std::countr_zero(other)) / 8u;
 }
@@ -141,14 +142,6 @@ inline constexpr std::uint64_t each_byte = 0x0101010101010101u;
     }
     auto const* const found = p == end ? nullptr : static_cast<char const*>(__builtin_memchr(p, byte, static_cast<std::size_t>(end - p)));
     return found == nullptr ? end : found;
-}
-
-/// The last \p byte in [\p p, \p end), or null.
-[[nodiscard]] constexpr char const* find_last_byte(char const* p, char const* end, char byte) noexcept
-{
-    while (end != p)
-        if (*--end == byte) return end;
-    return nullptr;
 }
 
 /// The first byte in [\p p, \p end) that is not a space, or \p end.

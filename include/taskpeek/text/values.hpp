@@ -27,9 +27,18 @@ template <std::integral Int>
     if (!in.skip('0')) in.expect('1');
 }
 
-/// A decimal number.
+/// A decimal number. Kernels before 4.10 print user and group ids from 2^31 on as negative numbers.
 template <class Tag, class Rep>
-[[gnu::always_inline]] constexpr void read_value(cursor& in, strong_id<Tag, Rep>& out) noexcept { out.value = in.decimal<Rep>(); }
+[[gnu::always_inline]] constexpr void read_value(cursor& in, strong_id<Tag, Rep>& out) noexcept
+{
+    if constexpr (std::unsigned_integral<Rep>) {
+        if (in.peek() == '-') [[unlikely]] {
+            out.value = static_cast<Rep>(in.decimal<std::make_signed_t<Rep>>());
+            return;
+        }
+    }
+    out.value = in.decimal<Rep>();
+}
 
 /// A decimal number.
 template <class Unit, class Rep>
