@@ -7,6 +7,7 @@
 
 #include <taskpeek/io/descriptor.hpp>
 #include <taskpeek/io/file.hpp>
+#include <taskpeek/io/path.hpp>
 #include <taskpeek/procfs/maps.hpp>
 #include <taskpeek/result.hpp>
 
