@@ -28,17 +28,20 @@ std::string_view absence(pf::stack const& stack, tp::result<pf::stat> const& sta
 /// Why a stack could not be read. Few know that not even one's own threads may be looked at (fs/proc/base.c, proc_pid_stack).
 std::string reason(tp::error const& why)
 {
-    if (why.code == tp::errc::denied) return fmt::format("denied ({}): kernel stacks need CAP_SYS_ADMIN", tp::errno_name(why.os_error));
+    if (why.code == tp::errc::denied)
+        return fmt::format("denied ({}): kernel stacks need CAP_SYS_ADMIN", tp::errno_name(why.os_error));
     auto const message = why.message();
     return std::string{message.view()};
 }
 
 std::string frame_line(pf::kernel_frame const& frame)
 {
-    auto line = frame.symbol.empty() ? fmt::format("{:#x}", frame.pc.raw())
-                                     : fmt::format("{}+{:#x}/{:#x}", harmless(frame.symbol), frame.offset.count, frame.size.count);
+    std::string line = frame.reliable ? "    " : "  ? ";
+    if (frame.symbol.empty()) line += fmt::format("{:#x}", frame.pc.raw());
+    else line += fmt::format("{}+{:#x}/{:#x}", harmless(frame.symbol), frame.offset.count, frame.size.count);
     if (!frame.module.empty()) line += fmt::format(" [{}]", harmless(frame.module));
-    return fmt::format("  {} {}{}", frame.reliable ? ' ' : '?', line, frame.reliable ? "" : "  (unreliable: may be of an earlier call)");
+    if (!frame.reliable) line += "  (unreliable: may be of an earlier call)";
+    return line;
 }
 
 /// Shows the threads one by one, on paper or as JSON.
@@ -60,7 +63,10 @@ private:
     void add_json(tp::task_id id, tp::result<pf::stat> const& stat, tp::result<pf::stack> const& stack)
     {
         json one = {{"tid", id.tid.value}};
-        if (stat) one.update({{"comm", json_of(stat.value().comm)}, {"state", json_of(stat.value().state)}});
+        if (stat) {
+            one["comm"] = json_of(stat.value().comm);
+            one["state"] = json_of(stat.value().state);
+        }
         if (stack) {
             one["frames"] = json_of(stack.value().frames);
             if (auto const why = absence(stack.value(), stat); !why.empty()) one["absence"] = why;
@@ -74,7 +80,10 @@ private:
     {
         auto const width = terminal_width();
         auto title = fmt::format("thread {}", id.tid.value);
-        if (stat) title += fmt::format(" {} {} {}", harmless(stat.value().comm), harmless({&stat.value().state.letter, 1}), stat.value().state.name());
+        if (stat) {
+            auto const& [comm, state] = std::pair{stat.value().comm, stat.value().state};
+            title += fmt::format(" {}  {} {}", harmless(comm), harmless({&state.letter, 1}), state.name());
+        }
         fmt::print("{}\n", fitted(title, width));
         if (!stack) {
             fmt::print("    ({})\n", reason(stack.error()));
@@ -101,7 +110,8 @@ int main(int argc, char** argv)
     options.add_option("TASK", who, "PID, or PID/TID for one thread")->required()->type_name("");
     options.add_option("--root", root, "a recorded tree, or a container's /proc")->type_name("DIR");
     options.add_flag("--json", as_json, "print JSON");
-    options.footer("A ? marks a frame that the kernel found on the stack without being sure that it\nis part of the present call.");
+    options.footer("A ? marks a frame that the kernel found on the stack without being sure that it\n"
+                   "is part of the present call.");
 
     return run(options, argc, argv, [&] {
         report all{as_json};
@@ -113,7 +123,7 @@ int main(int argc, char** argv)
             else complain(why);
         };
 
-        // `stat` comes second: an empty stack of a task that waits has then left the CPU after the look, and does not hide a reason.
+        // `stat` comes second: if it then says that a task waits whose stack was empty, it was on a CPU at the first look.
         auto const look_at_thread = [&](tp::thread const& thread) {
             tp::buffer<pf::stack::typical_size> stack_text;
             tp::buffer<pf::stat::typical_size> stat_text;

@@ -43,7 +43,8 @@ struct task {
     /// things before, so the kernel's names for such threads have to agree.
     [[nodiscard]] bool is_worker() const
     {
-        return ((flags.bits & 0x10) != 0 && comm.starts_with("iou-")) || ((flags.bits & 0x4000) != 0 && comm.starts_with("vhost-"));
+        return ((flags.bits & 0x10) != 0 && comm.starts_with("iou-"))
+            || ((flags.bits & 0x4000) != 0 && comm.starts_with("vhost-"));
     }
 };
 
@@ -52,7 +53,7 @@ struct listing {
     bool complete = true; ///< each task that was there could be read
 };
 
-/// Collects the tasks of a walk over `stat` and `status`: the one tells flags and parent, the other users and the number of threads.
+/// Collects the tasks of a walk over `stat` and `status`: the one tells flags and parent, the other users and how many threads.
 template <class Walk>
 listing collect(Walk walk_over)
 {
@@ -89,16 +90,18 @@ listing collect(Walk walk_over)
         complain(status.error());
         all.complete = false;
     }
-    if (auto const n = walk.report().possibly_incomplete; n > 0) complain(fmt::format("of {} processes, threads may be missing", n));
+    auto const incomplete = walk.report().possibly_incomplete;
+    if (incomplete > 0) complain(fmt::format("of {} processes, threads may be missing", incomplete));
     return all;
 }
 
 using before = std::function<bool(task const&, task const&)>;
 
+/// By \p key, and then by id, so that the order is always the same.
 template <class Key>
 before by(Key key)
 {
-    return [key](task const& a, task const& b) { return key(a) < key(b); };
+    return [key](task const& a, task const& b) { return key(a) < key(b) || (key(a) == key(b) && a.id < b.id); };
 }
 
 std::map<std::string, before> const sort_keys = {
@@ -109,7 +112,7 @@ std::map<std::string, before> const sort_keys = {
     {"ppid", by([](task const& t) { return t.parent; })},
     {"ruid", by([](task const& t) { return t.real; })},
     {"euid", by([](task const& t) { return t.effective; })},
-    {"threads", [](task const& a, task const& b) { return a.threads > b.threads; }}, // the most first
+    {"threads", by([](task const& t) { return -std::int64_t{t.threads.value_or(0)}; })}, // the most first
 };
 
 std::optional<tp::uid> find_user(std::string const& name)
@@ -122,13 +125,14 @@ std::optional<tp::uid> find_user(std::string const& name)
 }
 
 /// The stacks are counted, not seen: the kernel shows no stack as such.
-/// - Kernel mode: each task has one from its creation on. An exited task's is freed when it leaves the CPU for the last time (since
-///   4.9; kernel/sched/core.c, finish_task_switch), long before somebody reaps the zombie. The stacks of the CPUs' idle tasks and of
-///   interrupts belong to no task in /proc.
-/// - User mode: each user thread that has not exited runs on one. Kernel threads have none, nor the workers that the kernel adds to
-///   a process for io_uring and vhost. (A vfork child counts too, though it borrows its waiting parent's until it calls execve.)
+/// - Kernel mode: each task has one from its creation on. An exited task's is freed when it leaves the CPU for the last time
+///   (since 4.9; kernel/sched/core.c, finish_task_switch), long before somebody reaps the zombie. The stacks of the CPUs' idle
+///   tasks and of interrupts belong to no task in /proc.
+/// - User mode: each user thread that has not exited runs on one. Kernel threads have none, nor the workers that the kernel adds
+///   to a process for io_uring and vhost. (A vfork child counts too, though it borrows its waiting parent's until execve.)
 struct counts {
-    std::uint64_t processes = 0, threads = 0, kernel_threads = 0, user_threads = 0, user_stacks = 0, kernel_stacks = 0, unreadable = 0;
+    std::uint64_t processes = 0, threads = 0, kernel_threads = 0, user_threads = 0, user_stacks = 0, kernel_stacks = 0;
+    std::uint64_t unreadable = 0; ///< threads of which `stat` did not tell what they are
 
     explicit counts(std::vector<task> const& tasks)
     {
@@ -150,8 +154,12 @@ struct counts {
 
     [[nodiscard]] json as_json() const
     {
-        json out = {{"processes", processes},     {"threads", threads},         {"kernel_threads", kernel_threads},
-                    {"user_threads", user_threads}, {"user_mode_stacks", user_stacks}, {"kernel_mode_stacks", kernel_stacks}};
+        json out = {{"processes", processes},
+                    {"threads", threads},
+                    {"kernel_threads", kernel_threads},
+                    {"user_threads", user_threads},
+                    {"user_mode_stacks", user_stacks},
+                    {"kernel_mode_stacks", kernel_stacks}};
         if (unreadable > 0) out["unreadable"] = unreadable;
         return out;
     }
@@ -181,9 +189,14 @@ public:
         auto const user = [](std::optional<tp::uid> id) { return id ? std::to_string(id->value) : "?"; };
         auto name = harmless(t.comm);
         if (t.is_kernel_thread()) name = '[' + name + ']';
-        rows_.add({std::to_string(t.id.tgid.value), std::to_string(t.id.tid.value), t.state ? harmless({&t.state->letter, 1}) : "?",
-                   !t.state ? "?" : t.is_kernel_thread() ? "kernel" : "user", user(t.real), user(t.effective),
-                   !t.threads ? "?" : *t.threads > 1 ? std::to_string(*t.threads) : "-", indent + (t.state ? name : "(not readable)")});
+        rows_.add({std::to_string(t.id.tgid.value),
+                   std::to_string(t.id.tid.value),
+                   t.state ? harmless({&t.state->letter, 1}) : "?",
+                   !t.state ? "?" : t.is_kernel_thread() ? "kernel" : "user",
+                   user(t.real),
+                   user(t.effective),
+                   !t.threads ? "?" : *t.threads > 1 ? std::to_string(*t.threads) : "-",
+                   indent + (t.state ? name : "(not readable)")});
     }
     void print() const { rows_.print(); }
 
@@ -219,7 +232,8 @@ void print_tree(std::vector<task> const& tasks)
             rows.add(tasks[i], depth == 0 ? "" : fmt::format("{:{}}\\_ ", "", 2 * (depth - 1)));
             if (!tasks[i].id.is_leader()) continue;
             auto const first = next.size();
-            for (auto [child, end] = below.equal_range(tasks[i].id.tgid); child != end; ++child) next.emplace_back(child->second, depth + 1);
+            auto const [begin, end] = below.equal_range(tasks[i].id.tgid);
+            for (auto child = begin; child != end; ++child) next.emplace_back(child->second, depth + 1);
             std::reverse(next.begin() + static_cast<std::ptrdiff_t>(first), next.end());
         }
     };
@@ -244,9 +258,14 @@ void print_tasks_json(std::vector<task> const& tasks)
 
 void print_counts(counts const& n)
 {
-    fmt::print("{:>8} processes\n{:>8} threads\n{:>8}   of the kernel\n{:>8}   of users\n", n.processes, n.threads, n.kernel_threads, n.user_threads);
-    if (n.unreadable > 0) fmt::print("{:>8}   not readable\n", n.unreadable);
-    fmt::print("{:>8} user-mode stacks\n{:>8} kernel-mode stacks\n", n.user_stacks, n.kernel_stacks);
+    auto const line = [](std::uint64_t number, std::string_view what) { fmt::print("{:>8} {}\n", number, what); };
+    line(n.processes, "processes");
+    line(n.threads, "threads");
+    line(n.kernel_threads, "  of the kernel");
+    line(n.user_threads, "  of users");
+    if (n.unreadable > 0) line(n.unreadable, "  not readable");
+    line(n.user_stacks, "user-mode stacks");
+    line(n.kernel_stacks, "kernel-mode stacks");
 }
 
 } // namespace
@@ -254,7 +273,7 @@ void print_counts(counts const& n)
 int main(int argc, char** argv)
 {
     bool threads = false, tree = false, count = false, as_json = false;
-    std::string root = "/proc", sort_key, name, user;
+    std::string root = "/proc", sort_key = "tgid", name, user;
     std::optional<tp::uid> uid;
 
     CLI::App options{"Lists the processes of this machine, or all their threads.", "list_tasks"};
@@ -263,12 +282,16 @@ int main(int argc, char** argv)
     auto* const count_flag = options.add_flag("--count", count, "only count tasks, and the stacks that are alive");
     auto* const json_flag = options.add_flag("--json", as_json, "print JSON");
     options.add_option("--root", root, "a recorded tree, or a container's /proc")->type_name("DIR");
-    options.add_option("--sort", sort_key, "tgid, tid, name, state, ppid, ruid, euid or threads")->type_name("KEY")->check(CLI::IsMember(sort_keys));
+    options.add_option("--sort", sort_key, "tgid, tid, name, state, ppid, ruid, euid or threads")
+        ->type_name("KEY")
+        ->check(CLI::IsMember(sort_keys));
     options.add_option("--name", name, "only tasks with TEXT in their names")->type_name("TEXT");
-    options.add_option("--user", user, "only tasks whose real or effective user is USER")->type_name("USER")->check([&](std::string const& text) {
-        uid = find_user(text);
-        return uid ? std::string{} : "there is no user " + harmless(text);
-    });
+    options.add_option("--user", user, "only tasks whose real or effective user is USER")
+        ->type_name("USER")
+        ->check([&](std::string const& text) {
+            uid = find_user(text);
+            return uid ? std::string{} : "there is no user " + harmless(text);
+        });
     tree_flag->excludes(count_flag)->excludes(json_flag);
 
     return run(options, argc, argv, [&] {
@@ -276,10 +299,11 @@ int main(int argc, char** argv)
         auto [tasks, complete] = threads || count
             ? collect([&](tp::walk_options walk) { walk.root = root.c_str(); return tp::threads<pf::stat, pf::status>(walk); })
             : collect([&](tp::walk_options walk) { walk.root = root.c_str(); return tp::processes<pf::stat, pf::status>(walk); });
-        std::erase_if(tasks, [&](task const& t) {
-            return t.comm.find(name) == t.comm.npos || (uid && t.real != uid && t.effective != uid);
-        });
-        if (!sort_key.empty()) std::ranges::stable_sort(tasks, sort_keys.at(sort_key));
+        auto const is_wanted = [&](task const& t) {
+            return t.comm.find(name) != t.comm.npos && (!uid || t.real == uid || t.effective == uid);
+        };
+        std::erase_if(tasks, std::not_fn(is_wanted));
+        std::ranges::sort(tasks, sort_keys.at(sort_key));
 
         if (count && as_json) print_json(counts{tasks}.as_json(), 1);
         else if (count) print_counts(counts{tasks});

@@ -20,23 +20,24 @@ using namespace examples;
 constexpr std::size_t largest_text = std::size_t{256} << 20;
 
 constexpr auto every_field = [](auto const& file) { return json_of(file); };
-constexpr auto only_field = [](auto const& file) { return json_of(file).front(); }; // of `comm`, `cgroup`, `exe`: all there is to say
+constexpr auto only_field = [](auto const& file) { return json_of(file).front(); }; // of `comm`, `cgroup`, `exe`
 
 /// `State` with the kernel's word behind the letter, `S (sleeping)`: the record keeps the letter.
 constexpr auto status_fields = [](pf::status const& status) {
     auto out = json_of(status);
-    if (status.state && !status.state->name().empty()) out["State"] = fmt::format("{} ({})", status.state->letter, status.state->name());
+    auto const& state = status.state;
+    if (state && !state->name().empty()) out["State"] = fmt::format("{} ({})", state->letter, state->name());
     return out;
 };
 
 /// Keyed by `AT_*`, or by the number of a key without a name.
 constexpr auto auxv_entries = [](pf::auxv const& auxv) {
     auto out = json::object();
+    using k = pf::auxv_key;
+    constexpr k addresses[] = {k::phdr, k::base, k::entry, k::platform, k::base_platform, k::random,
+                               k::execfn, k::sysinfo, k::sysinfo_ehdr};
     for (auto const [key, value] : auxv.entries) {
-        using k = pf::auxv_key;
-        bool is_address = false;
-        for (auto const one : {k::phdr, k::base, k::entry, k::platform, k::base_platform, k::random, k::execfn, k::sysinfo, k::sysinfo_ehdr})
-            is_address |= key == one;
+        bool const is_address = std::ranges::find(addresses, key) != std::end(addresses);
         std::string name{pf::name_of(key)};
         if (name.empty()) name = std::to_string(static_cast<std::uint64_t>(key));
         out[name] = is_address ? hex_json(value) : json_of(value);
@@ -105,16 +106,19 @@ public:
     {
         auto const path = fmt::format("{}/{}", tp::name_of(File::file), name);
         auto found = grown<File, Convert>([&](tp::lent_buffer memory) -> tp::result<File> {
-            auto const text = [&] {
-                if constexpr (requires { File::is_link; }) return tp::io::read_link(task_.directory(), path.c_str(), memory, File::file);
-                else return tp::io::read_file(task_.directory(), path.c_str(), memory, tp::io::read_mode::at_once, File::file);
+            auto const text = [&, at = task_.directory()] {
+                if constexpr (requires { File::is_link; }) return tp::io::read_link(at, path.c_str(), memory, File::file);
+                else return tp::io::read_file(at, path.c_str(), memory, tp::io::read_mode::at_once, File::file);
             }();
             auto file = text ? File::parse(text.value()) : tp::result<File>{text.error()};
             if (!file) file.error().task = task_.id();
             return file;
         });
         bool const missing = is_refusal(found, tp::errc::vanished) && task_.check();
-        if (missing) found["error"].update({{"code", tp::name_of(tp::errc::unsupported)}, {"message", fmt::format("the task is there, but has no {}", path)}});
+        if (missing) {
+            found["error"]["code"] = tp::name_of(tp::errc::unsupported);
+            found["error"]["message"] = fmt::format("the task is there, but has no {}", path);
+        }
         return found;
     }
 
@@ -122,7 +126,8 @@ public:
     {
         auto out = json::object();
         tp::fd_walk range{task_.id().tgid, task_.directory()};
-        for (auto const& [number, file] : range) out[std::to_string(number)] = file ? only_field(file.value()) : refuse(file.error());
+        for (auto const& [number, file] : range)
+            out[std::to_string(number)] = file ? only_field(file.value()) : refuse(file.error());
         if (auto const status = range.status(); !status) return refuse(status.error());
         return out;
     }
@@ -150,8 +155,8 @@ private:
         return answer.is_object() && answer.contains("error") && answer["error"]["code"] == tp::name_of(code);
     }
 
-    /// Entries of a directory by name. One that is not there (a descriptor closed after the listing, a namespace of a later kernel)
-    /// is left out.
+    /// Entries of a directory by name. One that is not there (a descriptor closed after the listing, a namespace of a later
+    /// kernel) is left out.
     template <class File, auto Convert, class Names>
     json those_there(Names const& names)
     {
@@ -278,7 +283,8 @@ int main(int argc, char** argv)
             for (auto const& name : names) answers["files"][name] = reader_of(name)(files);
             return files.complete();
         };
-        bool const complete = who.thread ? read_all(tp::thread::open(id, root.c_str())) : read_all(tp::process::open(id.tgid, root.c_str()));
+        bool const complete = who.thread ? read_all(tp::thread::open(id, root.c_str()))
+                                         : read_all(tp::process::open(id.tgid, root.c_str()));
         print_json(answers, 3);
         return complete ? all_told : something_unread;
     });

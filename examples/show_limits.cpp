@@ -45,7 +45,8 @@ tp::result<void> set(tp::process const& process, tp::resource what, limits wante
 {
     return with_resource(what, [&]<tp::resource R>() -> tp::result<void> {
         using unit = tp::rlimit_unit<R>;
-        auto const before = tp::set_rlimit(process, tp::rlimit<R>{tp::from_rlim<unit>(wanted.soft), tp::from_rlim<unit>(wanted.hard)});
+        tp::rlimit<R> const next{tp::from_rlim<unit>(wanted.soft), tp::from_rlim<unit>(wanted.hard)};
+        auto const before = tp::set_rlimit(process, next);
         if (!before) return before.error();
         return tp::success();
     });
@@ -94,21 +95,23 @@ std::optional<change> parse_change(std::string_view text)
     return out;
 }
 
-/// `number` of `unit`, for people: `8 MiB`, `1 h`; empty if there is nothing easier than the number. `~` stands before what is rounded.
+/// So many of \p unit, for people: `8 MiB`, `1 h`; empty if nothing is easier than the number. `~` stands before what is rounded.
 std::string humanised(std::uint64_t number, std::string_view unit)
 {
     struct step {
         std::uint64_t size;
         std::string_view name;
     };
-    static constexpr step binary[] = {{1ull << 60, "EiB"}, {1ull << 50, "PiB"}, {1ull << 40, "TiB"}, {1ull << 30, "GiB"}, {1ull << 20, "MiB"}, {1ull << 10, "KiB"}};
+    static constexpr step binary[] = {{1ull << 60, "EiB"}, {1ull << 50, "PiB"}, {1ull << 40, "TiB"},
+                                      {1ull << 30, "GiB"}, {1ull << 20, "MiB"}, {1ull << 10, "KiB"}};
     static constexpr step seconds[] = {{86'400, "d"}, {3'600, "h"}, {60, "min"}};
     static constexpr step microseconds[] = {{1'000'000, "s"}, {1'000, "ms"}};
     auto const in = [number](auto const& steps) -> std::string {
-        for (auto const& [size, name] : steps)
-            if (number >= size)
-                return number % size == 0 ? fmt::format("{} {}", number / size, name)
-                                          : fmt::format("~{:.1f} {}", static_cast<double>(number) / static_cast<double>(size), name);
+        for (auto const& [size, name] : steps) {
+            if (number < size) continue;
+            if (number % size == 0) return fmt::format("{} {}", number / size, name);
+            return fmt::format("~{:.1f} {}", static_cast<double>(number) / static_cast<double>(size), name);
+        }
         return {};
     };
     return unit == "bytes" ? in(binary) : unit == "seconds" ? in(seconds) : unit == "us" ? in(microseconds) : std::string{};
@@ -125,7 +128,8 @@ std::string shown(std::uint64_t number, std::string_view unit)
 tp::result<void> show(tp::process const& process, bool as_json)
 {
     using align = table::align;
-    table rows{{{"NAME", align::left}, {"SOFT", align::left}, {"HARD", align::left}, {"UNIT", align::left}, {"LIMIT", align::left}}};
+    table rows{{{"NAME", align::left}, {"SOFT", align::left}, {"HARD", align::left}, {"UNIT", align::left},
+                {"LIMIT", align::left}}};
     json out = {{"tgid", process.id().tgid.value}, {"limits", json::object()}};
     for (std::size_t i = 0; i < tp::resource_count; ++i) {
         auto const what = static_cast<tp::resource>(i);
@@ -152,8 +156,12 @@ int main(int argc, char** argv)
 
     CLI::App options{"Shows the resource limits of a process, and sets them.", "show_limits"};
     options.add_option("PID", pid, "the process")->required()->type_name("")->check(CLI::PositiveNumber);
-    options.add_option("--set", wishes, "set limits before they are shown; may be repeated")->type_name("NAME=SOFT[:HARD]")->allow_extra_args(false)
-        ->check([](std::string const& text) { return parse_change(text) ? std::string{} : harmless(text) + " is no NAME=SOFT[:HARD]"; });
+    options.add_option("--set", wishes, "set a limit before they are shown; may be repeated")
+        ->type_name("NAME=SOFT[:HARD]")
+        ->allow_extra_args(false)
+        ->check([](std::string const& text) {
+            return parse_change(text) ? std::string{} : harmless(text) + " is no NAME=SOFT[:HARD]";
+        });
     options.add_flag("--json", as_json, "print JSON");
     options.footer("NAME is the first column of the table, or as in getrlimit(2): RLIMIT_NOFILE.\n"
                    "SOFT and HARD are numbers, or `unlimited`; of bytes also 64K, 8M, 2G (of 1,024).\n"

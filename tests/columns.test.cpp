@@ -44,14 +44,16 @@ struct outcome {
 }
 
 static_assert(read("1 -2\n").end.ok() && read("1 -2\n").fields.size == tp::pages{1} && read("1 -2\n").fields.balance == -2);
-static_assert(read("1 -2 3 new\n").end.ok() && read("1 -2\nx").end.rest() == "x", "what is appended is passed over, up to the line's end");
+static_assert(read("1 -2 3 new\n").end.ok() && read("1 -2\nx").end.rest() == "x",
+              "what is appended is passed over, up to the line's end");
 
 static_assert(fails("", tp::errc::truncated, 0) && fails({}, tp::errc::truncated, 0));
 static_assert(fails("1", tp::errc::truncated, 1) && fails("1 ", tp::errc::truncated, 2) && fails("1 -", tp::errc::truncated, 3));
 static_assert(fails("1 -2", tp::errc::truncated, 4), "the number may have been longer");
 static_assert(fails("1 -2 3", tp::errc::truncated, 6));
 static_assert(fails("1\n", tp::errc::malformed, 1) && fails("1  2\n", tp::errc::malformed, 2) && fails("1\t2\n", tp::errc::malformed, 1));
-static_assert(fails("1 2x\n", tp::errc::malformed, 3) && fails(" 1 2\n", tp::errc::malformed, 0) && fails("-1 2\n", tp::errc::malformed, 0));
+static_assert(fails("1 2x\n", tp::errc::malformed, 3) && fails(" 1 2\n", tp::errc::malformed, 0) &&
+              fails("-1 2\n", tp::errc::malformed, 0));
 
 } // namespace
 

@@ -41,7 +41,10 @@ template <class Int>
 [[nodiscard]] constexpr auto hex(std::string_view s) { return read(s, [](text::cursor& in) { return in.hex<Int>(); }); }
 
 template <class T>
-[[nodiscard]] constexpr bool gives(outcome<T> const& o, T value, std::string_view rest) { return o.ok && o.value == value && o.rest == rest; }
+[[nodiscard]] constexpr bool gives(outcome<T> const& o, T value, std::string_view rest)
+{
+    return o.ok && o.value == value && o.rest == rest;
+}
 template <class T>
 [[nodiscard]] constexpr bool fails(outcome<T> const& o, tp::errc code, std::size_t offset)
 {
@@ -57,7 +60,8 @@ static_assert(gives<std::uint8_t>(decimal<std::uint8_t>("255 "), 255, " ") && fa
 static_assert(gives(decimal<std::int32_t>("-2147483648\n"), std::numeric_limits<std::int32_t>::min(), "\n"));
 static_assert(gives(decimal<std::int32_t>("2147483647\n"), std::numeric_limits<std::int32_t>::max(), "\n"));
 static_assert(fails(decimal<std::int32_t>("2147483648\n"), malformed, 0) && fails(decimal<std::int32_t>("-2147483649\n"), malformed, 0));
-static_assert(gives(decimal<std::uint32_t>("4294967295 "), UINT32_MAX, " ") && fails(decimal<std::uint32_t>("4294967296 "), malformed, 0));
+static_assert(gives(decimal<std::uint32_t>("4294967295 "), UINT32_MAX, " ") &&
+              fails(decimal<std::uint32_t>("4294967296 "), malformed, 0));
 static_assert(gives(decimal<std::int64_t>("-9223372036854775808 "), INT64_MIN, " "));
 static_assert(gives(decimal<std::int64_t>("9223372036854775807 "), INT64_MAX, " "));
 static_assert(fails(decimal<std::int64_t>("9223372036854775808 "), malformed, 0));
@@ -69,40 +73,48 @@ static_assert(gives<std::int32_t>(decimal<std::int32_t>("-0"), 0, "") && gives<s
 static_assert(fails(decimal<std::uint64_t>("-1"), malformed, 0), "an unsigned number has no sign");
 static_assert(fails(decimal<std::int64_t>("+1"), malformed, 0) && fails(decimal<std::int64_t>("--1"), malformed, 1));
 static_assert(fails(decimal<std::int64_t>(""), truncated, 0) && fails(decimal<std::int64_t>("-"), truncated, 1));
-static_assert(fails(decimal<std::uint64_t>(" 1"), malformed, 0));
+static_assert(fails(decimal<std::uint64_t>(" 1"), malformed, 0) && fails(decimal<std::uint64_t>("a"), malformed, 0));
+static_assert(fails(decimal<std::uint64_t>(": "), malformed, 0) && fails(decimal<std::uint64_t>("/ "), malformed, 0));
 
 static_assert(gives<std::uint8_t>(hex<std::uint8_t>("ff:"), 255, ":") && fails(hex<std::uint8_t>("100:"), malformed, 0));
 static_assert(gives(hex<std::uint32_t>("ffffffff"), UINT32_MAX, "") && fails(hex<std::uint32_t>("100000000"), malformed, 0));
-static_assert(gives(hex<std::uint64_t>("ffffffffffffffff "), UINT64_MAX, " ") && fails(hex<std::uint64_t>("10000000000000000 "), malformed, 16));
+static_assert(gives(hex<std::uint64_t>("ffffffffffffffff "), UINT64_MAX, " ") &&
+              fails(hex<std::uint64_t>("10000000000000000 "), malformed, 16));
+
+static_assert(fails(hex<std::uint64_t>("g"), malformed, 0) && fails(hex<std::uint64_t>(""), truncated, 0));
 
 constexpr auto prefixed = [](text::cursor& in) { return in.prefixed_hex<std::uint64_t>(); };
 static_assert(gives(read("0x2a,", prefixed), std::uint64_t{42}, ","));
 static_assert(fails(read("2a", prefixed), malformed, 0) && fails(read("0X2a", prefixed), malformed, 1));
-static_assert(fails(read("0x", prefixed), truncated, 2) && fails(read("0", prefixed), truncated, 1) && fails(read("0xg", prefixed), malformed, 2));
+static_assert(fails(read("0x", prefixed), truncated, 2) && fails(read("0", prefixed), truncated, 1) &&
+              fails(read("0xg", prefixed), malformed, 2));
 
 constexpr auto octal = [](text::cursor& in) { return in.octal<std::uint32_t>(); };
-static_assert(gives(read("0100002\n", octal), 0100002u, "\n") && fails(read("40000000000", octal), malformed, 0) && fails(read("9", octal), malformed, 0));
+static_assert(gives(read("0100002\n", octal), 0100002u, "\n") && fails(read("40000000000", octal), malformed, 0) &&
+              fails(read("9", octal), malformed, 0));
 
 // Fixed texts: the fault is at the first byte that differs.
 constexpr auto expect_kb = [](text::cursor& in) { in.expect(" kB"); return 0; };
 static_assert(gives(read(" kB\n", expect_kb), 0, "\n"));
-static_assert(fails(read(" k", expect_kb), truncated, 2) && fails(read("", expect_kb), truncated, 0) && fails(read(" KB", expect_kb), malformed, 1));
+static_assert(fails(read(" k", expect_kb), truncated, 2) && fails(read("", expect_kb), truncated, 0) &&
+              fails(read(" KB", expect_kb), malformed, 1));
 
 constexpr auto to_colon = [](text::cursor& in) { return in.until(':'); };
-static_assert(gives(read("a:b", to_colon), "a"sv, "b") && gives(read(":", to_colon), ""sv, "") && fails(read("ab", to_colon), truncated, 2));
+static_assert(gives(read("a:b", to_colon), "a"sv, "b") && gives(read(":", to_colon), ""sv, "") &&
+              fails(read("ab", to_colon), truncated, 2));
 
 constexpr auto one_line = [](text::cursor& in) { return in.line(); };
 static_assert(gives(read("a b\nc", one_line), "a b"sv, "c") && fails(read("a b", one_line), truncated, 3));
 
 constexpr auto next_line = [](text::cursor& in) { in.next_line(); return 0; };
-static_assert(gives(read("\nc", next_line), 0, "c") && gives(read("x y\nc", next_line), 0, "c") && fails(read("x", next_line), truncated, 1));
+static_assert(gives(read("\nc", next_line), 0, "c") && gives(read("x y\nc", next_line), 0, "c") &&
+              fails(read("x", next_line), truncated, 1));
 
 constexpr auto byte = [](text::cursor& in) { return in.byte(); };
 static_assert(gives(read("xy", byte), 'x', "y") && fails(read("", byte), truncated, 0));
 
 constexpr auto skips = [](text::cursor& in) { return in.skip('a') && in.skip("bc") && !in.skip("de") && !in.skip('d'); };
-static_assert(gives(read("abcd_", [](text::cursor& in) { return in.skip('a') && in.skip("bc") && !in.skip("de") && !in.skip('x'); }), true, "d_"));
-static_assert(gives(read("abc", skips), true, ""), "at the end nothing is next");
+static_assert(gives(read("abcx", skips), true, "x") && gives(read("abc", skips), true, ""), "at the end nothing is next");
 
 constexpr auto blanks = [](text::cursor& in) { in.skip_blanks(); in.skip_spaces(); return in.peek(); };
 static_assert(gives(read(" \t \tx", blanks), 'x', "x") && gives(read("  ", blanks), '\0', ""));

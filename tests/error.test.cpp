@@ -40,8 +40,10 @@ static_assert(std::is_convertible_v<tp::error_text&, std::string_view> && !std::
 }
 
 // The task, the file and the reason, in one sentence.
-static_assert(says({tp::errc::vanished, tp::kernel_file::stat, ESRCH, process_7, 0}, "process 7 has gone; its stat could not be read (ESRCH)"));
-static_assert(says({tp::errc::vanished, tp::kernel_file::stat, 0, thread_9, 0}, "thread 9 of process 7 has gone; its stat could not be read"));
+static_assert(says({tp::errc::vanished, tp::kernel_file::stat, ESRCH, process_7, 0},
+              "process 7 has gone; its stat could not be read (ESRCH)"));
+static_assert(says({tp::errc::vanished, tp::kernel_file::stat, 0, thread_9, 0},
+              "thread 9 of process 7 has gone; its stat could not be read"));
 static_assert(says({tp::errc::vanished, tp::kernel_file::process, ENOENT, process_7, 0},
                    "process 7 has gone; its directory could not be read (ENOENT)"));
 static_assert(says({tp::errc::vanished, tp::kernel_file::proc, ENOENT, {}, 0}, "task list is not there (ENOENT)"));
@@ -49,11 +51,13 @@ static_assert(says({tp::errc::denied, tp::kernel_file::stack, EACCES, thread_9, 
                    "reading stack of thread 9 of process 7 was denied (EACCES)"));
 static_assert(says({tp::errc::unsupported, tp::kernel_file::smaps_rollup, ENOENT, process_7, 0},
                    "there is no smaps_rollup of process 7 on this kernel (ENOENT)"));
-static_assert(says({tp::errc::truncated, tp::kernel_file::status, 0, process_7, 4096}, "status of process 7 is truncated after 4096 bytes"));
+static_assert(says({tp::errc::truncated, tp::kernel_file::status, 0, process_7, 4096},
+              "status of process 7 is truncated after 4096 bytes"));
 static_assert(says({tp::errc::malformed, tp::kernel_file::maps, 0, {}, 17}, "maps is malformed at byte 17"));
 static_assert(says({tp::errc::malformed, tp::kernel_file::none, 0, {}, UINT32_MAX}, "the text is malformed at byte 4294967295"));
 static_assert(says({tp::errc::zombie, tp::kernel_file::maps, 0, process_7, 0}, "process 7 is a zombie: it has no maps"));
-static_assert(says({tp::errc::kernel_thread, tp::kernel_file::cmdline, 0, process_7, 0}, "process 7 is a kernel thread: it has no cmdline"));
+static_assert(says({tp::errc::kernel_thread, tp::kernel_file::cmdline, 0, process_7, 0},
+              "process 7 is a kernel thread: it has no cmdline"));
 static_assert(says({tp::errc::os, tp::kernel_file::fd, EMFILE, process_7, 0}, "reading fd of process 7 failed (EMFILE)"));
 static_assert(says({tp::errc::os, tp::kernel_file::fd, 133, process_7, 0}, "reading fd of process 7 failed (errno 133)"));
 static_assert(says({tp::errc::denied, tp::kernel_file::prlimit, EPERM, process_7, 0},
@@ -64,7 +68,8 @@ static_assert(says({tp::errc::invalid, tp::kernel_file::prlimit, EINVAL, process
 static_assert(says({tp::errc::unsupported, tp::kernel_file::prlimit, 0, process_7, 0},
                    "access to the limit of process 7 is not possible: it is not of this /proc, or recorded"));
 
-static_assert(tp::os_failure(ENOENT, tp::kernel_file::stat, process_7) == tp::error{tp::errc::vanished, tp::kernel_file::stat, ENOENT, process_7, 0});
+static_assert(tp::os_failure(ENOENT, tp::kernel_file::stat, process_7) ==
+              tp::error{tp::errc::vanished, tp::kernel_file::stat, ENOENT, process_7, 0});
 static_assert(tp::os_failure(ESRCH, tp::kernel_file::stat).code == tp::errc::vanished);
 static_assert(tp::os_failure(EACCES, tp::kernel_file::stat).code == tp::errc::denied);
 static_assert(tp::os_failure(EPERM, tp::kernel_file::stat).code == tp::errc::denied);

@@ -64,7 +64,7 @@ static_assert(out_of_order.fields.name == "x" && out_of_order.fields.threads == 
 static_assert(out_of_order.fields.vm_rss == tp::kibibytes{12} && out_of_order.fields.vm_rss_peak == tp::kibibytes{34});
 
 // What is not there is absent; what is not known is passed over, with a colon or without.
-constexpr auto strangers = read("New:\t1\nno colon here\nVmRSSNew:\t5 kB\n\nThreads:\t3\nThreadsNew:\t4\n: \nLast\n");
+constexpr auto strangers = read("New:\t1\nThreadz:\tx\nno colon here\nVmRSSNew:\t5 kB\n\nThreads:\t3\nThreadsNew:\t4\n: \nLast\n");
 static_assert(strangers.end.ok() && strangers.end.at_end());
 static_assert(strangers.fields.threads == 3u && !strangers.fields.name && !strangers.fields.vm_rss);
 static_assert(read("").end.ok() && read({}).end.ok() && !read("").fields.name);
@@ -73,7 +73,8 @@ static_assert(read("").end.ok() && read({}).end.ok() && !read("").fields.name);
 static_assert(read("Threads:\t3 of 9\nName:\tx\n").fields.threads == 3u && read("Threads:\t3 of 9\nName:\tx\n").fields.name == "x");
 
 // A text's own blanks stay: only the separator goes.
-static_assert(read("Name:\t a  b \n").fields.name == " a  b " && read("Name: x\n").fields.name == "x" && read("Name:\t\t\n").fields.name == "\t");
+static_assert(read("Name:\t a  b \n").fields.name == " a  b " && read("Name: x\n").fields.name == "x" &&
+              read("Name:\t\t\n").fields.name == "\t");
 static_assert(read("Name:\t\n").fields.name == "" && read("Name:\n").fields.name == "");
 
 // The blanks before a number vary.
@@ -87,16 +88,19 @@ static_assert(fails("Threads:\t4294967296\n", tp::errc::malformed, 9));
 static_assert(fails("Threads:\t3x\n", tp::errc::malformed, 10), "other bytes on the heels of a value belong to it");
 
 // Only the kernel's last newline makes a text whole.
-static_assert(fails("Threads:\t3", tp::errc::truncated, 10) && fails("Threads:", tp::errc::truncated, 8) && fails("Thre", tp::errc::truncated, 4));
+static_assert(fails("Threads:\t3", tp::errc::truncated, 10) && fails("Threads:", tp::errc::truncated, 8) &&
+              fails("Thre", tp::errc::truncated, 4));
 static_assert(fails("New:\t1\nunknown", tp::errc::truncated, 14));
 
 // A line that is another record's ends the reading.
 constexpr auto until_digit = [] {
     record r;
-    auto const end = text::read_fields(text::cursor{"Threads:\t3\nNew:\t1\n7 next\nName:\tx\n"}, r, [](text::cursor const& at) { return at.peek() == '7'; });
+    auto const end = text::read_fields(text::cursor{"Threads:\t3\nNew:\t1\n7 next\nName:\tx\n"}, r,
+        [](text::cursor const& at) { return at.peek() == '7'; });
     return outcome{r, end};
 }();
-static_assert(until_digit.end.ok() && until_digit.end.rest() == "7 next\nName:\tx\n" && until_digit.fields.threads == 3u && !until_digit.fields.name);
+static_assert(until_digit.end.ok() && until_digit.end.rest() == "7 next\nName:\tx\n" && until_digit.fields.threads == 3u &&
+              !until_digit.fields.name);
 
 } // namespace
 

@@ -57,7 +57,8 @@ template <class Row>
     text::cursor in{s};
     text::lines<Row> rows;
     text::read_lines(in, rows);
-    return !in.ok() && in.failure(tp::kernel_file::none).code == code && in.failure(tp::kernel_file::none).offset == offset && rows.empty();
+    return !in.ok() && in.failure(tp::kernel_file::none).code == code && in.failure(tp::kernel_file::none).offset == offset &&
+        rows.empty();
 }
 
 static_assert(gives(*read<pair_row>("1=2\n3=4\n"), {pair_row{1, 2}, pair_row{3, 4}}) && read<pair_row>("1=2\n3=4\n")->count() == 2);
@@ -70,7 +71,8 @@ static_assert(fails<pair_row>("1=2\n3=\n", tp::errc::malformed, 6) && fails<pair
 static_assert(fails<pair_row>("x\n1=2\n", tp::errc::malformed, 0));
 
 // Of rows with a key, other lines are none.
-static_assert(gives(*read<keyed_row>("a\nk:1\n\nk:2\nkk\nk\n"), {keyed_row{1}, keyed_row{2}}) && read<keyed_row>("a\nk:1\n\nk:2\nkk\nk\n")->count() == 2);
+static_assert(gives(*read<keyed_row>("a\nk:1\n\nk:2\nkk\nk\n"), {keyed_row{1}, keyed_row{2}}) &&
+              read<keyed_row>("a\nk:1\n\nk:2\nkk\nk\n")->count() == 2);
 static_assert(read<keyed_row>("a\nb\n")->empty() && read<keyed_row>("")->empty());
 static_assert(fails<keyed_row>("a\nk:x\n", tp::errc::malformed, 4) && fails<keyed_row>("k:1\nb", tp::errc::truncated, 5));
 
@@ -90,6 +92,8 @@ TEST_CASE("lines: go through filter and transform")
 {
     auto const rows = *read<pair_row>("1=10\n2=20\n3=30\n");
     std::uint32_t sum = 0;
-    for (auto const right : rows | ranges::views::filter([](pair_row r) { return r.left != 2; }) | ranges::views::transform(&pair_row::right)) sum += right;
+    auto const wanted = [](pair_row r) { return r.left != 2; };
+    auto const right_of = [](pair_row r) { return r.right; }; // &pair_row::right would refer into a row that is gone
+    for (auto const right : rows | ranges::views::filter(wanted) | ranges::views::transform(right_of)) sum += right;
     CHECK(sum == 40);
 }

@@ -36,7 +36,8 @@ using numbers = text::list<std::uint32_t>;
     text::cursor in{s};
     numbers list;
     read_value(in, list);
-    return !in.ok() && in.failure(tp::kernel_file::none).code == code && in.failure(tp::kernel_file::none).offset == offset && list.empty();
+    return !in.ok() && in.failure(tp::kernel_file::none).code == code && in.failure(tp::kernel_file::none).offset == offset &&
+        list.empty();
 }
 
 static_assert(gives(*read("4 24 \n"), {4u, 24u}) && read("4 24 \nrest")->text() == "4 24 ");
@@ -77,6 +78,8 @@ TEST_CASE("list: goes through filter and transform")
 {
     auto const list = *read("1 2 3 4 5 6");
     std::uint32_t sum = 0;
-    for (auto const n : list | ranges::views::filter([](auto i) { return i % 2 == 0; }) | ranges::views::transform([](auto i) { return i * 10; })) sum += n;
+    auto const even = [](auto i) { return i % 2 == 0; };
+    auto const tenfold = [](auto i) { return i * 10; };
+    for (auto const n : list | ranges::views::filter(even) | ranges::views::transform(tenfold)) sum += n;
     CHECK(sum == 120);
 }

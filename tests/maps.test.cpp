@@ -75,8 +75,10 @@ static_assert(path("ffffffffff600000-ffffffffff601000 r-xp ffffffffffffffff ffff
 static_assert(path("ffffffffff600000-ffffffffff601000 r-xp ffffffffffffffff fffff:fffff 18446744073709551615   x\n") == " x");
 static_assert(path("1000-2000 r-xp 0 0:0 0 /not/padded") == "/not/padded", "written by hand");
 
-static_assert(parse("1000-2000 rw-p 0 0:0 7 /a (deleted)").may_be_deleted() && !parse("1000-2000 rw-p 0 0:0 7 /a (deleted).txt").may_be_deleted());
-static_assert(parse("1000-2000 rw-p 0 0:0 7 /a\\012b").path_is_ambiguous() && !parse("1000-2000 rw-p 0 0:0 7 /a\\011b").path_is_ambiguous());
+static_assert(parse("1000-2000 rw-p 0 0:0 7 /a (deleted)").may_be_deleted() &&
+              !parse("1000-2000 rw-p 0 0:0 7 /a (deleted).txt").may_be_deleted());
+static_assert(parse("1000-2000 rw-p 0 0:0 7 /a\\012b").path_is_ambiguous() &&
+              !parse("1000-2000 rw-p 0 0:0 7 /a\\011b").path_is_ambiguous());
 static_assert(parse("1000-2000 rw-p 0 0:0 7 /\xff\xfe\x80").path == "/\xff\xfe\x80");
 
 struct name {
@@ -94,8 +96,8 @@ constexpr name names[] = {
     {"/dev/zero (deleted)", false, 1025}, {"/SYSV00000000 (deleted)", false, 32768}, {"/memfd:name (deleted)", false, 1026},
     {"/memfd: (deleted)", false, 1026}, {"/anon_hugepage (deleted)", false, 1027}, {"/[aio] (deleted)", false, 1028},
     {"anon_inode:[perf_event]", false, 9}, {"anon_inode:[io_uring]", false, 9}, {"socket:[123]", false, 123}, {"/", false, 1},
-    {"/a (deleted)", false, 2}, {"/[heap]", false, 3}, {"//a", false, 4}, {"/a  b ", false, 5}, {"/ ", false, 6}, {"/\t\x1b]0;x\a", false, 7},
-    {" /a", false, 8}, {"   ", false, 9}, {"/a (deleted) (deleted)", false, 10}, {"/\xff\xfe", false, 11}, {"/a\\012b", false, 12},
+    {"/a (deleted)", false, 2}, {"/[heap]", false, 3}, {"//a", false, 4}, {"/a  b ", false, 5}, {"/ ", false, 6},
+    {"/\t\x1b]0;x\a", false, 7}, {" /a", false, 8}, {"   ", false, 9}, {"/a (deleted) (deleted)", false, 10}, {"/\xff\xfe", false, 11}, {"/a\\012b", false, 12},
     {"/00400000-00500000 r-xp 00000000 00:00 0 ", false, 13},
 };
 
@@ -182,7 +184,8 @@ TEST_CASE("maps: a table cut anywhere hands out the lines that are whole, then s
         CAPTURE(beginning);
         CHECK(rows == whole);
         CHECK(table.status().has_value() == (beginning.empty() || beginning.back() == '\n'));
-        if (!table.status()) CHECK(table.status().error() == tp::error{tp::errc::truncated, tp::kernel_file::maps, 0, {}, static_cast<std::uint32_t>(size)});
+        if (table.status()) continue;
+        CHECK(table.status().error() == tp::error{tp::errc::truncated, tp::kernel_file::maps, 0, {}, static_cast<std::uint32_t>(size)});
     }
 }
 

@@ -212,8 +212,8 @@ TEST_CASE("another user's process is denied, not vanished and not empty")
 
         // a walk hands it out with its ids and the error
         bool seen = false;
-        for (auto const& [id, variables, stat] : tp::processes<pf::environ, pf::stat>())
-            if (id.tgid == target.id()) seen = !variables && variables.error().code == errc::denied && variables.error().task == id && stat.has_value();
+        for (auto const& [id, exe, stat] : tp::processes<pf::exe, pf::stat>())
+            if (id.tgid == target.id()) seen = !exe && exe.error().code == errc::denied && exe.error().task == id && stat.has_value();
         if (!seen) _exit(12);
         _exit(0);
     });

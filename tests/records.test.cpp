@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 
+#include "in_pieces.hpp"
 #include "kernel_text.hpp"
 
 #include <taskpeek/procfs/maps.hpp>
 #include <taskpeek/procfs/records.hpp>
 #include <taskpeek/procfs/smaps.hpp>
 
-#include <algorithm>
 #include <concepts>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,6 +24,7 @@ namespace tp = taskpeek;
 namespace pf = taskpeek::procfs;
 
 using namespace std::string_view_literals;
+using tp::tests::in_pieces;
 
 namespace {
 
@@ -58,44 +58,7 @@ static_assert([] {
     return all;
 }
 
-// A source that gives a text in pieces of \p piece bytes, as read(2) does, out of memory of its own that it uses again.
-class in_pieces {
-public:
-    in_pieces() noexcept = default;
-    in_pieces(std::string_view text, std::size_t piece) noexcept : text_{text}, piece_{piece} {}
-
-    [[nodiscard]] in_pieces fresh() const noexcept { return {text_, piece_}; }
-    [[nodiscard]] std::string_view more(std::string_view unread)
-    {
-        if (end_ || failed) return {};
-        std::string next{unread};
-        auto const size = std::min(piece_, text_.size() - given_);
-        next += text_.substr(given_, size);
-        given_ += size;
-        end_ = size == 0;
-        memory_ = std::make_unique<char[]>(next.size());
-        next.copy(memory_.get(), next.size());
-        return {memory_.get(), next.size()};
-    }
-    [[nodiscard]] pf::last_text is_last() const noexcept { return end_ ? pf::last_text::yes : pf::last_text::no; }
-    [[nodiscard]] bool take_cut() noexcept { return false; }
-    [[nodiscard]] tp::result<void> status() const noexcept
-    {
-        if (failed) return tp::error{tp::errc::denied, tp::kernel_file::maps, 13, {}, 0};
-        return tp::success();
-    }
-
-    static inline bool failed = false;
-
-private:
-    std::string_view text_;
-    std::size_t piece_ = 1;
-    std::size_t given_ = 0;
-    bool end_ = false;
-    std::unique_ptr<char[]> memory_;
-};
-
-[[nodiscard]] std::string many_smaps()
+[[nodiscard]] std::string many_smaps(bool flags = true)
 {
     std::string text;
     for (auto i = 1u; i <= 5; ++i) {
@@ -105,8 +68,11 @@ private:
         s.mapping.path = i % 2 != 0 ? "/a  path " : "";
         s.size = tp::kibibytes{4};
         s.rss = tp::kibibytes{i};
-        s.vm_flags = pf::vm_flags{"rd wr"};
+        s.anonymous = tp::kibibytes{i}; // its key might begin an address
+        s.file_pmd_mapped = tp::kibibytes{i};
+        if (flags) s.vm_flags = pf::vm_flags{"rd wr"};
         text += tp::tests::smaps_entry(s);
+        if (i == 2) text += "arm64_tags: 7\n";
         if (i == 3) text += "NewKey: behind the flags\n";
     }
     return text + "NewKey: at the end\n";
@@ -176,7 +142,7 @@ TEST_CASE("records: filter and transform; ref_view keeps hold of the status")
 
 TEST_CASE("records: a text that comes in pieces of any size gives the same records and the same status")
 {
-    for (auto const& text : {many_smaps(), many_smaps() + "6000-7000 r--p 0000", many_smaps() + "7000-6000 r--p 00000000 00:00 0 \n"}) {
+    for (auto const& text : {many_smaps(), many_smaps(false), many_smaps(false) + "8", many_smaps() + "6000-7000 r--p 0000", many_smaps() + "7000-6000 r--p 00000000 00:00 0 \n"}) {
         auto const walk = [](auto&& table) {
             std::vector<std::string> rows;
             for (auto const& s : table) rows.push_back(tp::tests::smaps_entry(s));

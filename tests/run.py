@@ -106,7 +106,7 @@ def compile_targets(folder, targets=()):
     status, output = run(["ninja", "-C", folder, "-k", "0", "-j", CORES, *targets])
     if status:
         lines = output.splitlines()
-        errors = [line for line in lines if re.search(r"\b(error|FAILED)\b[:]?", line)] or lines[-20:]
+        errors = [line for line in lines if re.search(r"\berror:|^FAILED:", line)] or lines[-20:]
         print("\n".join(lines[-200:]), flush=True)
         raise RuntimeError(f"{folder.relative_to(ROOT)} does not build{first_lines(chr(10).join(errors), 8)}")
 
@@ -170,7 +170,7 @@ SANITIZER_ENV = {
 FAST = ["-Doptimization=2", "-Ddebug=false"]
 SOON_BUILT = ["-Doptimization=0", "-Ddebug=false"]
 WITH_EXAMPLES, NO_EXAMPLES = ["-Dexamples=enabled"], ["-Dexamples=disabled"]
-ASAN = [*SANITIZED, "-Db_sanitize=address,undefined", *NO_EXAMPLES, *STRICT_OPTIONS]
+ASAN = [*SANITIZED, "-Db_sanitize=address,undefined", *WITH_EXAMPLES, *STRICT_OPTIONS]
 
 
 def configure_whole():
@@ -257,7 +257,7 @@ def elsewhere():
 
 def test(everything):
     all_tests("g++", "g++", [*FAST, *WITH_EXAMPLES])
-    sanitized("decoders under ASan and UBSan", "asan", "g++", ASAN, {"decoders"}, ["decoder-tests"])
+    sanitized("decoders under ASan and UBSan", "asan", "g++", ASAN, {"decoders"}, ["decoders-tests"])
     compile_checks("g++", "g++")
     lint()
     with stage("consumers"):
@@ -270,8 +270,11 @@ def test(everything):
     all_tests("noexcept", "g++", [*SOON_BUILT, *NO_EXAMPLES, "-Dcpp_eh=none", "-Dcpp_rtti=false"])
     compile_checks("noexcept", "g++", "-fno-exceptions -fno-rtti")
     newer_boost()
-    sanitized("the rest under ASan and UBSan", "asan", "g++", ASAN, {"live", "property"})
-    sanitized("live tests under TSan", "tsan", "clang++-19", [*SANITIZED, "-Db_sanitize=thread", *NO_EXAMPLES, *STRICT_OPTIONS], {"live"})
+    sanitized("the rest under ASan and UBSan", "asan", "g++", ASAN, {"live", "property", "examples"})
+    sanitized("live tests under TSan", "tsan", "clang++-19", [*SANITIZED, "-Db_sanitize=thread", *NO_EXAMPLES, *STRICT_OPTIONS],
+              {"live"}, ["live-tests"])
+    with stage("fuzz"):
+        run_script("fuzz", ROOT / "tests" / "fuzz" / "check.py", timeout=1800)
     with stage("benchmarks build"):
         compile_targets(configure_benchmarks())
         total.passed += 1

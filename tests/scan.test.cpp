@@ -23,17 +23,17 @@ struct answer {
     friend constexpr bool operator==(answer const&, answer const&) = default;
 };
 
-template <auto Scan>
+template <auto Scan, unsigned Base>
 [[nodiscard]] constexpr answer scan(std::string_view s)
 {
     auto const found = Scan(s.data(), s.data() + s.size());
-    auto const* const stop = found.next != nullptr ? found.next : found.stop;
+    auto const* const stop = found.next != nullptr ? found.next : text::find_misfit(s.data(), s.data() + s.size(), Base);
     return {found.next != nullptr, found.value, static_cast<std::size_t>(stop - s.data())};
 }
 
-constexpr auto decimal = [](std::string_view s) { return scan<text::scan_decimal>(s); };
-constexpr auto hex = [](std::string_view s) { return scan<text::scan_hex>(s); };
-constexpr auto octal = [](std::string_view s) { return scan<text::scan_octal>(s); };
+constexpr auto decimal = [](std::string_view s) { return scan<text::scan_decimal, 10>(s); };
+constexpr auto hex = [](std::string_view s) { return scan<text::scan_hex, 16>(s); };
+constexpr auto octal = [](std::string_view s) { return scan<text::scan_octal, 8>(s); };
 
 [[nodiscard]] constexpr answer number(std::uint64_t value, std::size_t stop) { return {true, value, stop}; }
 [[nodiscard]] constexpr answer none(std::size_t stop) { return {false, 0, stop}; }
@@ -81,22 +81,56 @@ private:
 
 TEST_CASE("scan: at run time, hex digits read the same however much text follows, eight at a time or one")
 {
-    for (auto const digits : {"0"sv, "f"sv, "7f"sv, "abc"sv, "1234567"sv, "89abcdef"sv, "123456789"sv, "7ffc9a8b1000"sv, "fedcba987654321"sv,
-                              "0123456789abcdef"sv, "ffffffffffffffff"sv, "ffffffffff600000"sv, "0000000000000000"sv, "ABCDEF"sv, "aBcDeF09"sv,
-                              "7FFC9a8b1000"sv})
-        for (auto const stop : {""sv, "-"sv, " "sv, ":"sv, "\n"sv, "g"sv, "G"sv, "`"sv, "@"sv, "/"sv, "\x7f"sv, "\x80"sv, "\xb0"sv, "\xe1"sv, "\xff"sv, "\0"sv})
+    for (auto const digits : {"0"sv, "f"sv, "7f"sv, "abc"sv, "1234567"sv, "89abcdef"sv, "123456789"sv, "7ffc9a8b1000"sv,
+                              "fedcba987654321"sv, "0123456789abcdef"sv, "ffffffffffffffff"sv, "ffffffffff600000"sv,
+                              "0000000000000000"sv, "ABCDEF"sv, "aBcDeF09"sv, "7FFC9a8b1000"sv})
+        for (auto const stop : {""sv, "-"sv, " "sv, ":"sv, "\n"sv, "g"sv, "G"sv, "`"sv, "@"sv, "/"sv, "\x7f"sv, "\x80"sv, "\xb0"sv,
+                                "\xe1"sv, "\xff"sv, "\0"sv})
             for (std::size_t padding = 0; padding < (stop.empty() ? 1u : 24u); ++padding) {
                 exact const line{std::string{digits} + std::string{stop} + std::string(padding, '0')};
                 CAPTURE(line.view());
-                auto const slowly = scan<text::scan_hex_bytewise>(line.view());
+                auto const slowly = scan<text::scan_hex_bytewise, 16>(line.view());
                 CHECK(slowly == number(std::stoull(std::string{digits}, nullptr, 16), digits.size()));
                 CHECK(hex(line.view()) == slowly);
             }
 }
 
+TEST_CASE("scan: at run time, decimal digits read the same however much text follows, eight at a time or one")
+{
+    for (auto const digits : {"0"sv, "9"sv, "10"sv, "123"sv, "0123456"sv, "9999999"sv, "12345678"sv, "99999999"sv, "123456789"sv,
+                              "123456789012345"sv, "9999999999999999"sv, "12345678901234567"sv, "9999999999999999999"sv,
+                              "10000000000000000000"sv, "18446744073709551615"sv, "00000000000000000000000000000001"sv})
+        for (auto const stop : {""sv, " "sv, "\n"sv, "-"sv, "/"sv, ":"sv, "a"sv, "\x80"sv, "\xb0"sv, "\xb9"sv, "\xff"sv, "\0"sv})
+            for (std::size_t padding = 0; padding < (stop.empty() ? 1u : 24u); ++padding) {
+                exact const line{std::string{digits} + std::string{stop} + std::string(padding, '9')};
+                CAPTURE(line.view());
+                CHECK(decimal(line.view()) == number(std::stoull(std::string{digits}), digits.size()));
+            }
+    for (auto const s : {""sv, "-99999999999999999"sv, " 00000000000000000"sv, "\xff" "99999999"sv, ":99999999"sv})
+        CHECK(decimal(exact{s}.view()) == none(0));
+    for (auto const s : {"18446744073709551616"sv, "99999999999999999999 99999999"sv}) CHECK(decimal(exact{s}.view()) == none(19));
+}
+
+TEST_CASE("scan: words of a mask are passed over while they are whole")
+{
+    auto const skipped = [](std::string_view s) {
+        exact const text{s};
+        auto const all = text.view();
+        return text::skip_hex_words(all.data(), all.data() + all.size()) - all.data();
+    };
+    CHECK(skipped("") == 0);
+    CHECK(skipped("00000000") == 0);
+    CHECK(skipped("00000000,") == 9);
+    CHECK(skipped("00000000,ffffffff,00000001\n") == 18);
+    CHECK(skipped("0000000g,00000000,") == 0);
+    CHECK(skipped("000000000,") == 0);
+    CHECK(skipped("00000000,0000000,") == 9);
+}
+
 TEST_CASE("scan: at run time, what is no hex number is none")
 {
-    for (auto const s : {""sv, "g"sv, "-ffffffffffffffff"sv, "x0123456789abcdef0123456789"sv, "\xff""fffffffffffffffff"sv, " 0000000000000000000"sv})
+    for (auto const s : {""sv, "g"sv, "-ffffffffffffffff"sv, "x0123456789abcdef0123456789"sv, "\xff" "fffffffffffffffff"sv,
+                         " 0000000000000000000"sv})
         CHECK(hex(exact{s}.view()) == none(0));
     CHECK(hex(exact{"10000000000000000"sv}.view()) == none(16));
     CHECK(hex(exact{"1ffffffffffffffff-00000000000000000000"sv}.view()) == none(16));

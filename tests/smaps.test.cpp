@@ -127,7 +127,8 @@ static_assert(s.size == kibibytes{101} && s.kernel_page_size == kibibytes{102} &
 static_assert(s.rss == kibibytes{104} && s.pss == kibibytes{105} && s.pss_dirty == kibibytes{106});
 static_assert(s.shared_clean == kibibytes{107} && s.shared_dirty == kibibytes{108});
 static_assert(s.private_clean == kibibytes{109} && s.private_dirty == kibibytes{110});
-static_assert(s.referenced == kibibytes{111} && s.anonymous == kibibytes{112} && s.ksm == kibibytes{113} && s.lazy_free == kibibytes{114});
+static_assert(s.referenced == kibibytes{111} && s.anonymous == kibibytes{112} && s.ksm == kibibytes{113} &&
+              s.lazy_free == kibibytes{114});
 static_assert(s.anon_huge_pages == kibibytes{115} && s.shmem_pmd_mapped == kibibytes{116} && s.file_pmd_mapped == kibibytes{117});
 static_assert(s.shared_hugetlb == kibibytes{118} && s.private_hugetlb == kibibytes{119});
 static_assert(s.swap == kibibytes{120} && s.swap_pss == kibibytes{121} && s.locked == kibibytes{122});
@@ -137,19 +138,24 @@ constexpr pf::smap old = first(linux_3_10);
 static_assert(old.mapping.path == "/bin/cat");
 static_assert(old.size == kibibytes{44} && old.rss == kibibytes{8} && old.pss == kibibytes{7} && old.anonymous == kibibytes{6});
 static_assert(old.kernel_page_size == kibibytes{4} && old.mmu_page_size == kibibytes{16}, "they stood behind Swap until 4.13");
-static_assert(old.swap == kibibytes{10} && old.locked == kibibytes{11} && old.nonlinear == kibibytes{12} && old.anon_huge_pages == kibibytes{9});
+static_assert(old.swap == kibibytes{10} && old.locked == kibibytes{11} && old.nonlinear == kibibytes{12} &&
+              old.anon_huge_pages == kibibytes{9});
 static_assert(old.vm_flags->has("nl") && old.vm_flags->has("dw"));
-static_assert(!old.swap_pss && !old.pss_dirty && !old.lazy_free && !old.thp_eligible && !old.protection_key && !old.shared_hugetlb && !old.ksm,
+static_assert(!old.swap_pss && !old.pss_dirty && !old.lazy_free && !old.thp_eligible && !old.protection_key &&
+              !old.shared_hugetlb && !old.ksm,
               "absent is not zero");
 
 constexpr pf::smap jessie = first(linux_4_4);
 static_assert(jessie.mapping.path == "[stack]" && jessie.shared_hugetlb == kibibytes{1} && jessie.private_hugetlb == kibibytes{2});
-static_assert(jessie.swap_pss == kibibytes{5} && jessie.mmu_page_size == kibibytes{4} && jessie.locked == kibibytes{6} && !jessie.nonlinear);
+static_assert(jessie.swap_pss == kibibytes{5} && jessie.mmu_page_size == kibibytes{4} && jessie.locked == kibibytes{6} &&
+              !jessie.nonlinear);
 static_assert(jessie.vm_flags->has("gd") && jessie.vm_flags->has("??"));
 
 constexpr pf::smap bookworm = first(linux_6_1);
-static_assert(bookworm.mapping.path == "/memfd:buffer (deleted)" && bookworm.mapping.perms.shared && bookworm.pss_dirty == kibibytes{256});
-static_assert(bookworm.lazy_free == kibibytes{7} && bookworm.shmem_pmd_mapped == kibibytes{8} && bookworm.file_pmd_mapped == kibibytes{9});
+static_assert(bookworm.mapping.path == "/memfd:buffer (deleted)" && bookworm.mapping.perms.shared &&
+              bookworm.pss_dirty == kibibytes{256});
+static_assert(bookworm.lazy_free == kibibytes{7} && bookworm.shmem_pmd_mapped == kibibytes{8} &&
+              bookworm.file_pmd_mapped == kibibytes{9});
 static_assert(bookworm.thp_eligible == false && !bookworm.protection_key && !bookworm.ksm);
 
 [[nodiscard]] std::string joined(std::initializer_list<std::string_view> texts)
@@ -225,7 +231,8 @@ TEST_CASE("smaps: a row does not keep what its predecessor had")
 
 TEST_CASE("smaps: keys and lines of kernels to come are passed over, wherever they stand")
 {
-    for (auto const stranger : {"NewKey:               1 kB\n"sv, "no colon at all\n"sv, "arm64_tags: 7\n"sv, "deaf\n"sv, "\n"sv, "VmFlagsNew: rd \n"sv, "7 up: 1\n"sv})
+    for (auto const stranger : {"NewKey:               1 kB\n"sv, "no colon at all\n"sv, "arm64_tags: 7\n"sv, "deaf\n"sv, "\n"sv,
+                                "VmFlagsNew: rd \n"sv, "7 up: 1\n"sv})
         for (bool const flags : {true, false}) {
             auto const text = flags ? four_kernels : without_flags(four_kernels);
             for (std::size_t at = text.find('\n') + 1; at != 0; at = text.find('\n', at) + 1) {

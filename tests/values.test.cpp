@@ -54,7 +54,8 @@ static_assert(fault<tp::pages>("-1") == 0);
 // kB, right-aligned as seq_put_decimal_ull_width prints it
 static_assert(value<tp::kibibytes>("       4 kB") == tp::kibibytes{4} && value<tp::kibibytes>("12345678 kB") == tp::kibibytes{12345678});
 static_assert(value<tp::kibibytes>("18446744073709551615 kB") == tp::kibibytes{UINT64_MAX});
-static_assert(fault<tp::kibibytes>("4") == 1 && fault<tp::kibibytes>("4 k") == 3 && fault<tp::kibibytes>("4 mB") == 2 && fault<tp::kibibytes>("4kB") == 1);
+static_assert(fault<tp::kibibytes>("4") == 1 && fault<tp::kibibytes>("4 k") == 3 && fault<tp::kibibytes>("4 mB") == 2 &&
+              fault<tp::kibibytes>("4kB") == 1);
 static_assert(fault<tp::kibibytes>("    kB") == 4);
 
 // flags

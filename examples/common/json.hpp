@@ -3,8 +3,8 @@
 
 /// \file
 /// Values of kernel files as JSON: one overload for each type that a record's field may have.
-/// Addresses are strings `"0x…"`, since not every reader of JSON keeps 64 bits; other numbers are exact. What the kernel prints as a
-/// mask in hex or octal stays the text that it prints. Bytes that are no UTF-8 become `{"bytes":"ff00…"}`.
+/// Addresses are strings `"0x…"`, since not every reader of JSON keeps 64 bits; other numbers are exact. What the kernel prints
+/// as a mask in hex or octal stays the text that it prints. Bytes that are no UTF-8 become `{"bytes":"ff00…"}`.
 
 #include <taskpeek/taskpeek.hpp>
 
@@ -29,7 +29,7 @@ inline json json_of(std::string_view bytes)
 {
     if (tp::text::is_utf8(bytes)) return std::string{bytes};
     std::string hex;
-    for (unsigned char const byte : bytes) hex += fmt::format("{:02x}", byte);
+    for (char const byte : bytes) hex += fmt::format("{:02x}", static_cast<unsigned char>(byte));
     return {{"bytes", hex}};
 }
 
@@ -99,7 +99,9 @@ inline json json_of(pf::syscall_arguments const& args)
 
 inline json json_of(pf::cgroup_membership const& membership)
 {
-    return {{"hierarchy_id", membership.hierarchy_id}, {"controllers", json_of(membership.controllers)}, {"path", json_of(membership.path)}};
+    return {{"hierarchy_id", membership.hierarchy_id},
+            {"controllers", json_of(membership.controllers)},
+            {"path", json_of(membership.path)}};
 }
 
 inline json json_of(pf::kernel_frame const& frame)
@@ -154,7 +156,11 @@ json json_of(Record const& record)
 inline json json_of(tp::error const& why)
 {
     auto const message = why.message();
-    return {{"error", {{"code", std::string{tp::name_of(why.code)}}, {"errno", why.os_error}, {"offset", why.offset}, {"message", std::string{message.view()}}}}};
+    json const fields = {{"code", std::string{tp::name_of(why.code)}},
+                         {"errno", why.os_error},
+                         {"offset", why.offset},
+                         {"message", std::string{message.view()}}};
+    return {{"error", fields}};
 }
 
 /// Prints \p value with the elements of its upper levels, as many as \p levels, on lines of their own.

@@ -4,7 +4,7 @@
 /// \file
 /// Hostile text, and how wide it is: what people see on their terminal.
 
-#include <taskpeek/text/escapes.hpp>
+#include <taskpeek/taskpeek.hpp>
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -29,7 +29,7 @@ namespace examples {
     return out;
 }
 
-/// How many columns the character at the front of \p text takes: two for the wide ones of East Asia and emoji. \p size gets its bytes.
+/// How many columns the character at the front of \p text takes: two of the wide ones (East Asia, emoji). \p size gets its bytes.
 [[nodiscard]] inline std::size_t width_of_front(std::string_view text, std::size_t& size)
 {
     auto const first = static_cast<unsigned char>(text.front());
@@ -37,16 +37,21 @@ namespace examples {
     char32_t c = first;
     if (size > 1) c = first & (0xffu >> (size + 1));
     for (std::size_t i = 1; i < size; ++i) c = c << 6 | (static_cast<unsigned char>(text[i]) & 0x3fu);
-    bool const wide = (c >= 0x1100 && c <= 0x115f) || (c >= 0x2e80 && c <= 0xa4cf) || (c >= 0xac00 && c <= 0xd7a3) || (c >= 0xf900 && c <= 0xfaff)
-        || (c >= 0xfe30 && c <= 0xfe6f) || (c >= 0xff00 && c <= 0xff60) || (c >= 0xffe0 && c <= 0xffe6) || (c >= 0x1f300 && c <= 0x3fffd);
-    return wide ? 2 : 1;
+    struct range {
+        char32_t first, last;
+    };
+    static constexpr range wide[] = {{0x1100, 0x115f}, {0x2e80, 0xa4cf}, {0xac00, 0xd7a3}, {0xf900, 0xfaff},
+                                     {0xfe30, 0xfe6f}, {0xff00, 0xff60}, {0xffe0, 0xffe6}, {0x1f300, 0x3fffd}};
+    return std::ranges::any_of(wide, [c](range r) { return r.first <= c && c <= r.last; }) ? 2 : 1;
 }
 
 /// The columns of a terminal on standard output; none where it is a pipe or a file, which get their lines whole.
 [[nodiscard]] inline std::optional<std::size_t> terminal_width()
 {
     if (isatty(STDOUT_FILENO) == 0) return std::nullopt;
-    if (auto const* const wish = std::getenv("COLUMNS"); wish != nullptr && std::atoi(wish) > 0) return static_cast<std::size_t>(std::atoi(wish));
+    auto const* const wish = std::getenv("COLUMNS");
+    auto const wished = wish != nullptr ? taskpeek::io::number_in(wish) : -1;
+    if (wished > 0) return static_cast<std::size_t>(wished);
     winsize size{};
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
     return 80;

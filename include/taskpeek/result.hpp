@@ -19,6 +19,10 @@ namespace taskpeek {
 template <class T>
 using result = boost::outcome_v2::basic_result<T, error, boost::outcome_v2::policy::terminate>;
 
+/// Makes a `result<T>` whose value is there to be filled in: `result<T> r{in_place<T>}`. A large record is so not copied.
+template <class T>
+inline constexpr auto in_place = boost::outcome_v2::in_place_type<T>;
+
 /// The value of a `result<void>` that succeeded.
 [[nodiscard]] constexpr auto success() noexcept { return boost::outcome_v2::success(); }
 

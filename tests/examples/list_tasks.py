@@ -30,17 +30,20 @@ for wrong in (["--sort", "size"], ["--tree", "--json"], ["--tree", "--count"], [
     checks.equal(f"usage: {wrong}", call("list_tasks", *wrong).status, 2)
 
 # Names that have broken other readers come back byte for byte, and do nothing to a terminal.
-NAMES = {b"a) R 1 (b": "a) R 1 (b", b"new\nline": "new\nline", b"\xff\xfe": {"bytes": "fffe"}, b"": "", b"\x1b]0;x\x07": "\x1b]0;x\x07",
-         b"back\\slash": "back\\slash", "žluťoučký".encode(): "žluťoučký"}
+NAMES = {b"a) R 1 (b": "a) R 1 (b", b"new\nline": "new\nline", b"\xff\xfe": {"bytes": "fffe"}, b"": "",
+         b"\x1b]0;x\x07": "\x1b]0;x\x07", b"back\\slash": "back\\slash", "žluťoučký".encode(): "žluťoučký"}
 ESCAPED = [r"a) R 1 (b", r"new\x0aline", r"\xff\xfe", "", r"\x1b]0;x\x07", r"back\\slash", "žluťoučký"]
 with Child(f"for raw in {list(NAMES)!r}: named_thread(raw)\nname(b'specimen')\nready()") as child:
     every = call("list_tasks", "-L", "--json").json
     mine = [row for row in every if row["tgid"] == child.pid]
     leader = next(row for row in mine if row["tid"] == child.pid)
-    checks.equal("json: names", sorted(map(repr, (row["comm"] for row in mine if row is not leader))), sorted(map(repr, NAMES.values())))
-    checks.equal("json: a process", leader, {"tgid": child.pid, "tid": child.pid, "comm": "specimen", "state": "S", "kernel_thread": False,
-                                             "ppid": os.getpid(), "ruid": os.getuid(), "euid": os.geteuid(), "threads": len(NAMES) + 1})
-    checks.equal("json: threads are those of the task directory", {row["tid"] for row in mine}, set(map(int, os.listdir(f"/proc/{child.pid}/task"))))
+    checks.equal("json: names", sorted(map(repr, (row["comm"] for row in mine if row is not leader))),
+                 sorted(map(repr, NAMES.values())))
+    checks.equal("json: a process", leader,
+                 {"tgid": child.pid, "tid": child.pid, "comm": "specimen", "state": "S", "kernel_thread": False,
+                  "ppid": os.getpid(), "ruid": os.getuid(), "euid": os.geteuid(), "threads": len(NAMES) + 1})
+    checks.equal("json: threads are those of the task directory", {row["tid"] for row in mine},
+                 set(map(int, os.listdir(f"/proc/{child.pid}/task"))))
     for row in every:
         fields = stat_fields(row["tgid"], row["tid"])
         if fields and row["kernel_thread"] != (int(fields[6]) & 0x200000 != 0):
@@ -50,22 +53,27 @@ with Child(f"for raw in {list(NAMES)!r}: named_thread(raw)\nname(b'specimen')\nr
     table = call("list_tasks", "-L", "--name", "")
     rows = [line for line in table.text.splitlines() if re.match(rf" *{child.pid} ", line)]
     checks.equal("table: one line for each thread", len(rows), len(NAMES) + 1)
-    checks.equal("table: names are escaped", sorted(re.split(r" +", row.strip(), 7)[7] if len(re.split(r" +", row.strip(), 7)) > 7 else "" for row in rows),
+    checks.equal("table: names are escaped", sorted("".join(row.split(None, 7)[7:]) for row in rows),
                  sorted([*ESCAPED, "specimen"]))
-    checks.true("table: nothing that acts on a terminal", not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]", table.out))
+    checks.true("table: nothing that acts on a terminal",
+                not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]", table.out))
     checks.equal("table: a row", re.split(r" +", next(r for r in rows if r.endswith("specimen")).strip()),
-                 [str(child.pid), str(child.pid), "S", "user", str(os.getuid()), str(os.geteuid()), str(len(NAMES) + 1), "specimen"])
+                 [str(child.pid), str(child.pid), "S", "user", str(os.getuid()), str(os.geteuid()), str(len(NAMES) + 1),
+                  "specimen"])
     by_name = call("list_tasks", "-L", "--name", "new\nli", "--json").json
-    checks.true("--name filters by a part of the name", {"new\nline"} == {row["comm"] for row in by_name} and child.pid in {row["tgid"] for row in by_name})
+    checks.true("--name filters by a part of the name",
+                {"new\nline"} == {row["comm"] for row in by_name} and child.pid in {row["tgid"] for row in by_name})
     processes = call("list_tasks", "--json").json
-    checks.true("processes: one row each", len({row["tgid"] for row in processes}) == len(processes) and all(row["tgid"] == row["tid"] for row in processes))
+    checks.true("processes: one row each",
+                len({row["tgid"] for row in processes}) == len(processes)
+                and all(row["tgid"] == row["tid"] for row in processes))
 
     tree = call("list_tasks", "--tree").text.splitlines()
-    place = {int(line.split()[0]): (number, len(line) - len(line.split(None, 7)[7])) for number, line in enumerate(tree[1:]) if len(line.split(None, 7)) > 7}
-    checks.true("--tree: a child stands below its parent, deeper", place[child.pid][0] > place[os.getpid()][0], tree)
-    own = tree[1 + place[child.pid][0]]
-    parent = tree[1 + place[os.getpid()][0]]
-    checks.equal("--tree: one step deeper", own.index(r"\_"), parent.index(r"\_") + 2 if r"\_" in parent else parent.index(parent.split(None, 7)[7]))
+    place = {int(line.split()[0]): number for number, line in enumerate(tree[1:], 1)}
+    own, parent = tree[place[child.pid]], tree[place[os.getpid()]]
+    checks.true("--tree: a child stands below its parent", place[child.pid] > place[os.getpid()], tree)
+    step = parent.index(r"\_") + 2 if r"\_" in parent else parent.index(parent.split(None, 7)[7])
+    checks.equal("--tree: one step deeper", own.index(r"\_"), step)
     threaded = call("list_tasks", "--tree", "-L", "--name", "specimen").text
     checks.true("--tree -L: works on what a filter leaves", "specimen" in threaded, threaded)
 
@@ -89,9 +97,12 @@ if IS_ROOT and shutil.which("setpriv"):
     with Child(user=NOBODY) as child:
         for user in ("65534", pwd.getpwuid(65534).pw_name):
             rows = call("list_tasks", "--json", "--user", user).json
-            checks.true(f"--user {user}", child.pid in {row["tgid"] for row in rows} and all(65534 in (row["ruid"], row["euid"]) for row in rows), rows)
+            checks.true(f"--user {user}",
+                        child.pid in {row["tgid"] for row in rows} and all(65534 in (row["ruid"], row["euid"]) for row in rows),
+                        rows)
     as_nobody = call("list_tasks", "-L", "--json", user=NOBODY)
-    checks.true("an ordinary user sees all", as_nobody.status == 0 and {1, os.getpid()} <= {row["tgid"] for row in as_nobody.json}, as_nobody.err)
+    checks.true("an ordinary user sees all",
+                as_nobody.status == 0 and {1, os.getpid()} <= {row["tgid"] for row in as_nobody.json}, as_nobody.err)
 else:
     checks.skip("list_tasks for other users", "only root can become nobody")
 
@@ -101,7 +112,8 @@ for architecture in ("x86_64", "aarch64"):
     stats = [path.read_bytes().rpartition(b") ")[2].split() for path in root.glob("[0-9]*/task/[0-9]*/stat")]
     kernel = [int(fields[6]) & 0x200000 != 0 for fields in stats]
     dead = [fields[0] in b"ZX" for fields in stats]
-    wanted = {"processes": len(list(root.glob("[0-9]*"))), "threads": len(stats), "kernel_threads": sum(kernel), "user_threads": len(stats) - sum(kernel),
+    wanted = {"processes": len(list(root.glob("[0-9]*"))), "threads": len(stats), "kernel_threads": sum(kernel),
+              "user_threads": len(stats) - sum(kernel),
               "user_mode_stacks": sum(not k and not d for k, d in zip(kernel, dead)), "kernel_mode_stacks": dead.count(False)}
     counted = call("list_tasks", "--count", "--json", "--root", root)
     checks.equal(f"{architecture}: --count", (counted.status, counted.json), (0, wanted))
@@ -110,29 +122,36 @@ for architecture in ("x86_64", "aarch64"):
     checks.equal(f"{architecture}: --count in words", list(map(int, re.findall(r"\d+", printed))), list(wanted.values()))
 
 # A worker of io_uring is a user thread that has no user stack.
-made = made_tree({f"{path}/{name}": text for path, comm, flags in (("5", b"serve", 0), ("5/task/5", b"serve", 0), ("5/task/6", b"iou-wrk-5", 0x10))
-                  for name, text in (("stat", stat_line(6 if path.endswith("6") else 5, comm, f9=flags)), ("status", b"Uid:\t1\t2\t1\t1\nThreads:\t2\n"))})
+STATUS = b"Uid:\t1\t2\t1\t1\nThreads:\t2\n"
+made = made_tree({"5/stat": stat_line(5), "5/status": STATUS, "5/task/5/stat": stat_line(5), "5/task/5/status": STATUS,
+                  "5/task/6/stat": stat_line(6, b"iou-wrk-5", f9=0x10), "5/task/6/status": STATUS})
 checks.equal("--count knows workers", call("list_tasks", "--count", "--json", "--root", made).json,
-             {"processes": 1, "threads": 2, "kernel_threads": 0, "user_threads": 2, "user_mode_stacks": 1, "kernel_mode_stacks": 2})
+             {"processes": 1, "threads": 2, "kernel_threads": 0, "user_threads": 2, "user_mode_stacks": 1,
+              "kernel_mode_stacks": 2})
 
 # What cannot be read is told, and the rest is there.
 made = made_tree({"5/stat": b"5 (cut) S 1 1", "5/status": b"Uid:\t1\t2\t1\t1\nThreads:\t1\n",
                   "7/stat": stat_line(7, b"well", f4=5), "7/status": b"Uid:\t3\t4\t3\t3\nThreads:\t1\n"})
 broken = call("list_tasks", "--json", "--root", made)
 checks.equal("a broken stat: status and the others", (broken.status, [row for row in broken.json if row["tgid"] == 7]),
-             (1, [{"tgid": 7, "tid": 7, "comm": "well", "state": "S", "kernel_thread": False, "ppid": 5, "ruid": 3, "euid": 4, "threads": 1}]))
+             (1, [{"tgid": 7, "tid": 7, "comm": "well", "state": "S", "kernel_thread": False, "ppid": 5, "ruid": 3, "euid": 4,
+                "threads": 1}]))
 row = next(row for row in broken.json if row["tgid"] == 5)
-checks.true("a broken stat: its row keeps ids and reason", row["error"]["code"] == "truncated" and row["ruid"] == 1 and "comm" not in row, row)
+checks.true("a broken stat: its row keeps ids and reason",
+            row["error"]["code"] == "truncated" and row["ruid"] == 1 and "comm" not in row, row)
 checks.true("a broken stat: complained of", "stat of process 5 is truncated" in broken.err, broken.err)
 checks.true("a broken stat: in the table", "not readable" in call("list_tasks", "--root", made).text)
-checks.equal("a broken stat: in the tree", call("list_tasks", "--tree", "--root", made).text.splitlines()[2].split()[-1], "well")
+checks.equal("a broken stat: in the tree", call("list_tasks", "--tree", "--root", made).text.splitlines()[2].split()[-1],
+             "well")
 nowhere = call("list_tasks", "--root", "/nonexistent")
 checks.true("no such root", nowhere.status == 1 and "ENOENT" in nowhere.err, nowhere.err)
 
 # Parents in a ring, as reused numbers may make them, end neither the program nor the list.
 ring = made_tree({f"{me}/{name}": text for me, parent in ((5, 7), (7, 5), (9, 9))
                   for name, text in (("stat", stat_line(me, f4=parent)), ("status", b"Uid:\t1\t2\t1\t1\nThreads:\t1\n"))})
-checks.equal("--tree: a ring", sorted(int(line.split()[0]) for line in call("list_tasks", "--tree", "--root", ring).text.splitlines()[1:]), [5, 7, 9])
+checks.equal("--tree: a ring",
+             sorted(int(line.split()[0]) for line in call("list_tasks", "--tree", "--root", ring).text.splitlines()[1:]),
+             [5, 7, 9])
 
 
 def on_terminal(columns, *arguments):
@@ -158,6 +177,7 @@ for columns in (20, 47, 48, 80):
     lines = on_terminal(columns, "--root", wide)
     widths = [sum(2 if c == "宽" else 1 for c in line) for line in lines]
     checks.true(f"a terminal of {columns} columns is kept to", len(lines) == 3 and max(widths) <= columns, lines)
-    checks.equal(f"a terminal of {columns} columns: names are whole where they fit", "a_name_too_long" in lines[2], columns == 80)
+    checks.equal(f"a terminal of {columns} columns: names are whole where they fit", "a_name_too_long" in lines[2],
+                 columns == 80)
 checks.true("a pipe gets whole names", "a_name_too_long" in call("list_tasks", "--root", wide, env={"COLUMNS": "20"}).text)
 checks.close()

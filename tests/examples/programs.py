@@ -5,10 +5,12 @@ import atexit
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from report import ROOT, Report
@@ -61,8 +63,9 @@ def command(program, *arguments, user=()):
 
 
 def call(program, *arguments, user=(), **options):
-    done = subprocess.run(command(program, *arguments, user=user), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
-                          **({"cwd": scratch.name} | options))
+    options = {"cwd": scratch.name, "timeout": 60} | options
+    line = command(program, *arguments, user=user)
+    done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, check=False, **options)
     return Done(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
 
 
@@ -85,13 +88,28 @@ def ready(*facts):
 
 
 class Child:
-    """A process of our own, running Python \\p code that calls `ready(…)` at its end. `facts` is what it told there."""
+    """A process of our own, running Python code that calls `ready(…)` at its end. `facts` is what it told there."""
 
     def __init__(self, code="ready()", user=(), **options):
-        self.process = subprocess.Popen([*user, sys.executable, "-S", "-c", PRELUDE + code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        **({"cwd": "/"} | options))
+        command_line = [*user, sys.executable, "-S", "-c", PRELUDE + code]
+        options = {"cwd": "/"} | options
+        self.process = subprocess.Popen(command_line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
         self.facts = self.process.stdout.readline().split()
         self.pid = self.process.pid
+        self.settle()
+
+    def settle(self):
+        """Waits until all its threads do: none has been on a CPU between two looks."""
+        def look():
+            texts = [path.read_text(errors="replace") for path in pathlib.Path(f"/proc/{self.pid}/task").glob("*/status")]
+            return [re.findall(r"^(?:Pid|State|\w*voluntary_ctxt_switches):\t(\w+)", text, re.M) for text in texts]
+
+        before, deadline = [], time.monotonic() + 30
+        while (now := look()) != before or any(state != "S" for state, *_ in now):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the threads of {self.pid} do not come to rest: {now}")
+            before = now
+            time.sleep(0.02)
 
     def __enter__(self):
         return self
@@ -138,7 +156,8 @@ def check_usage(checks, program, *good):
     """What every program owes its users."""
     help_text = call(program, "--help")
     checks.equal(f"{program} --help ends well", help_text.status, 0)
-    checks.true(f"{program} --help says how to call it", program in help_text.text and "Usage" in help_text.text, help_text.text)
+    told = program in help_text.text and "Usage" in help_text.text
+    checks.true(f"{program} --help says how to call it", told, help_text.text)
     checks.true(f"{program} --help fits 80 columns", max(map(len, help_text.text.splitlines())) <= 80, help_text.text)
     version = call(program, "--version")
     checks.true(f"{program} --version tells it", version.status == 0 and version.text.startswith("taskpeek 0."), version.text)

@@ -41,6 +41,11 @@ for test in tests:
 for name in re.findall(r"'([\w/.]+\.test\.cpp)'", listed):
     report.check(f"naming: listed tests/{name}", "" if (ROOT / "tests" / name).exists() else "there is no such file")
 
+for check in sorted((ROOT / "tests" / "examples").glob("*.py")):
+    if re.search(r"\.close\(\)", check.read_text()):
+        complaint = "" if f"'{check.stem}'" in listed else "tests/meson.build does not list it, so it never runs"
+        report.check(f"naming: tests/examples/{check.name}", complaint)
+
 for folder in ("examples", "benchmarks"):
     build = (ROOT / folder / "meson.build").read_text()
     for source in sorted((ROOT / folder).glob("*.cpp")):

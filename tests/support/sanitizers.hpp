@@ -4,18 +4,19 @@
 /// \file
 /// Is this program instrumented? A sanitizer brings a malloc, signal handlers and threads of its own.
 
-namespace taskpeek::tests {
-
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-inline constexpr bool sanitized = true;
+#define TASKPEEK_SANITIZED 1
 #elif defined __has_feature
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-inline constexpr bool sanitized = true;
-#else
-inline constexpr bool sanitized = false;
+#define TASKPEEK_SANITIZED 1
 #endif
-#else
-inline constexpr bool sanitized = false;
 #endif
+#ifndef TASKPEEK_SANITIZED
+#define TASKPEEK_SANITIZED 0
+#endif
+
+namespace taskpeek::tests {
+
+inline constexpr bool sanitized = TASKPEEK_SANITIZED != 0;
 
 } // namespace taskpeek::tests

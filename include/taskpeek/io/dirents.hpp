@@ -42,7 +42,7 @@ public:
         : directory_{directory}, memory_{memory}, order_{order} {}
 
     /// The next number, or -1 at the end or after a failure: see `error()`.
-    [[nodiscard]] std::int32_t next() noexcept
+    [[nodiscard, gnu::always_inline]] std::int32_t next() noexcept
     {
         for (;;) {
             if (at_ == filled_ && !refill()) return -1;
@@ -68,7 +68,7 @@ private:
     [[nodiscard]] char const* name_at(std::size_t entry) const noexcept { return memory_.data() + entry + 19; }
     [[nodiscard]] bool has_room() const noexcept { return memory_.size() - filled_ >= longest_entry; }
 
-    bool refill() noexcept
+    [[gnu::noinline]] bool refill() noexcept
     {
         bool const begins = batches_ == 0 && !finished_;
         fill();

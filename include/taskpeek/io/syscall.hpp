@@ -4,6 +4,9 @@
 /// \file
 /// System calls without a C library between: no errno is touched, no cancellation point passed, no symbol interposed. So they
 /// work in a signal handler, in a vfork child and inside an interposed malloc.
+///
+/// They, and what calls them for each task or batch, are inlined into the loop that walks: a return whose call was before a system
+/// call is predicted wrong after it, and on some CPUs the kernel's next calls then take a tenth longer (docs/performance.md).
 
 #include <cstddef>
 #include <cstdint>
@@ -33,7 +36,7 @@ private:
 };
 
 /// Makes system call \p number; arguments are integers or pointers as the kernel's own signature has them.
-inline answer system_call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) noexcept
+[[gnu::always_inline]] inline answer system_call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) noexcept
 {
 #if defined __x86_64__ && !defined __ILP32__
     long result;
@@ -66,12 +69,12 @@ inline answer system_call(long number, long a = 0, long b = 0, long c = 0, long 
 
 inline long as_argument(void const* p) noexcept { return reinterpret_cast<long>(p); }
 
-inline answer open_at(int directory, char const* path, int flags) noexcept
+[[gnu::always_inline]] inline answer open_at(int directory, char const* path, int flags) noexcept
 {
     return system_call(SYS_openat, directory, as_argument(path), flags | O_CLOEXEC, 0);
 }
 
-inline answer read(int fd, char* into, std::size_t size) noexcept
+[[gnu::always_inline]] inline answer read(int fd, char* into, std::size_t size) noexcept
 {
     for (;;) {
         auto const got = system_call(SYS_read, fd, as_argument(into), static_cast<long>(size));
@@ -94,10 +97,10 @@ inline answer pread(int fd, char* into, std::size_t size, std::uint64_t offset) 
 #endif
 }
 
-inline void close(int fd) noexcept { (void)system_call(SYS_close, fd); }
+[[gnu::always_inline]] inline void close(int fd) noexcept { (void)system_call(SYS_close, fd); }
 
 /// The target of the link \p path, without a NUL; `size` bytes mean that it may have been cut.
-inline answer read_link_at(int directory, char const* path, char* into, std::size_t size) noexcept
+[[gnu::always_inline]] inline answer read_link_at(int directory, char const* path, char* into, std::size_t size) noexcept
 {
     return system_call(SYS_readlinkat, directory, as_argument(path), as_argument(into), static_cast<long>(size));
 }

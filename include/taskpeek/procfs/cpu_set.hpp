@@ -74,6 +74,7 @@ private:
 constexpr void read_value(text::cursor& in, cpu_mask& out) noexcept
 {
     auto const* const from = in.position();
+    in.advance_to(text::skip_hex_words(from, from + in.rest().size()));
     do {
         auto const* const word = in.position();
         (void)in.hex<std::uint32_t>();

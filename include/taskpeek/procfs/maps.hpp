@@ -99,9 +99,10 @@ struct vma {
     {
         vma v;
         text::cursor in{line};
-        v.read_numbers(in, line.data());
+        auto const* const addresses_end = v.read_range(in);
+        v.read_object(in, line.data(), addresses_end);
         v.path = in.rest().ends_with('\n') ? in.rest().substr(0, in.rest().size() - 1) : in.rest();
-        if (in.ok() && v.path.find('\n') != std::string_view::npos) in.fail_at(text::find_byte(in.position(), line.data() + line.size(), '\n'));
+        if (auto const newline = v.path.find('\n'); in.ok() && newline != std::string_view::npos) in.fail_at(v.path.data() + newline);
         if (!in.ok()) return in.failure(file);
         return v;
     }
@@ -110,15 +111,27 @@ struct vma {
     [[gnu::always_inline]] constexpr void read(text::cursor& in, last_text) noexcept
     {
         path_truncated = false;
-        read_numbers(in, in.position());
+        auto const* const line = in.position();
+        auto const* const addresses_end = read_range(in);
+        if (start <= end && in.skip(nothing_mapped)) [[likely]] {
+            offset = {};
+            dev = {};
+            inode = 0;
+            path = {};
+            return;
+        }
+        read_object(in, line, addresses_end);
         path = in.skip('\n') ? std::string_view{} : in.line();
     }
 
     constexpr void mark_truncated() noexcept { path_truncated = true; }
 
 private:
-    /// Everything before the path, and the padding.
-    [[gnu::always_inline]] constexpr void read_numbers(text::cursor& in, char const* line) noexcept
+    /// How most lines go on after the range: neither a file nor a name is mapped there.
+    static constexpr std::string_view nothing_mapped = "00000000 00:00 0 \n";
+
+    /// Which addresses, and what may be done there. \return the end of the addresses
+    [[gnu::always_inline]] constexpr char const* read_range(text::cursor& in) noexcept
     {
         start.value = in.hex<std::uint64_t>();
         in.expect('-');
@@ -127,6 +140,12 @@ private:
         in.expect(' ');
         read_value(in, perms);
         in.expect(' ');
+        return addresses_end;
+    }
+
+    /// What is mapped there, and the padding before its path.
+    [[gnu::always_inline]] constexpr void read_object(text::cursor& in, char const* line, char const* addresses_end) noexcept
+    {
         offset.count = in.hex<std::uint64_t>();
         in.expect(' ');
         dev.major = in.hex<std::uint32_t>();

@@ -81,36 +81,43 @@ public:
 private:
     friend lending_range<records, Record>;
 
-    constexpr bool fetch() noexcept
+    enum class step : unsigned char { decoded, needs_more, failed };
+
+    /// Inlined, for it may make a system call (see io/syscall.hpp); decoding is not.
+    [[gnu::always_inline]] constexpr bool fetch() noexcept
     {
-        if (failed_) return false;
-        if (unread_.empty() && !read_on()) return false;
+        if (failed_ || (unread_.empty() && !read_on())) return false;
         for (;;) {
-            text::cursor in{unread_};
-            if constexpr (requires { Record::skip_strangers(in); }) {
-                if (done_ != 0) Record::skip_strangers(in);
-                if (in.ok() && in.at_end()) [[unlikely]] {
-                    take(in);
-                    if (read_on()) continue;
-                    return false;
-                }
-            }
-            record_.read(in, source_.is_last());
-            if (in.ok()) [[likely]] {
-                take(in);
-                if (source_.take_cut()) [[unlikely]] record_.mark_truncated();
-                return true;
-            }
-            auto failure = in.failure(file);
-            if (failure.code == errc::truncated && source_.is_last() == last_text::no) {
-                if (read_on()) continue;
-                if (!source_.status()) return false;
-            }
-            failed_ = true;
-            failure.offset += done_;
-            failure_ = failure;
+            auto const done = decode();
+            if (done == step::decoded) [[likely]] return true;
+            if (done == step::needs_more && read_on()) continue;
+            failed_ = failure_.file != kernel_file::none && source_.status();
             return false;
         }
+    }
+
+    /// Makes the next record of what is unread. Unless that succeeds, `failure_` is why the range ends if no more can be read.
+    [[gnu::noinline]] constexpr step decode() noexcept
+    {
+        text::cursor in{unread_};
+        if constexpr (requires { Record::skip_strangers(in); }) {
+            if (done_ != 0) Record::skip_strangers(in);
+            if (in.ok() && in.at_end()) [[unlikely]] {
+                take(in);
+                failure_ = {};
+                return step::needs_more;
+            }
+        }
+        record_.read(in, source_.is_last());
+        if (in.ok()) [[likely]] {
+            take(in);
+            if (source_.take_cut()) [[unlikely]] record_.mark_truncated();
+            return step::decoded;
+        }
+        failure_ = in.failure(file);
+        auto const goes_on = failure_.code == errc::truncated && source_.is_last() == last_text::no;
+        failure_.offset += done_;
+        return goes_on ? step::needs_more : step::failed;
     }
 
     [[gnu::always_inline]] constexpr void take(text::cursor const& in) noexcept
@@ -119,7 +126,7 @@ private:
         unread_ = in.rest();
     }
 
-    constexpr bool read_on() noexcept
+    [[gnu::always_inline]] constexpr bool read_on() noexcept
     {
         unread_ = source_.more(unread_);
         return !unread_.empty();

@@ -11,7 +11,6 @@
 #include <taskpeek/text/keyed.hpp>
 #include <taskpeek/units.hpp>
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -91,12 +90,12 @@ struct smap {
     /// Takes one vma and its numbers off the front of many.
     constexpr void read(text::cursor& in, last_text last) noexcept
     {
-        *this = smap{};
+        each_field(*this, [](char const*, auto& field) noexcept { field.reset(); });
         mapping.read(in, last);
         if (!in.ok()) return;
-        in = text::read_fields(in, *this, [this](text::cursor const& at) { return vm_flags.has_value() || starts_a_vma(at); });
+        in = text::read_fields(in, *this, [this](text::cursor const& at) { return vm_flags.has_value() || next_line(at) != line::of_this_vma; });
         // without VmFlags, which every kernel since 3.8 prints last, only the next vma or the end shows that this one is whole
-        if (last == last_text::no && in.at_end() && !vm_flags) in.fail();
+        if (last == last_text::no && !vm_flags && in.ok() && next_line(in) == line::cut_short) in.fail_at(in.rest().data() + in.rest().size());
     }
 
     constexpr void mark_truncated() noexcept { mapping.mark_truncated(); }
@@ -104,17 +103,20 @@ struct smap {
     /// Passes over lines that a kernel to come prints behind `VmFlags`.
     static constexpr void skip_strangers(text::cursor& in) noexcept
     {
-        while (!in.at_end() && !starts_a_vma(in)) [[unlikely]] in.next_line();
+        while (!in.at_end() && next_line(in) == line::of_this_vma) [[unlikely]] in.next_line();
     }
 
 private:
-    /// Does an address and a hyphen stand there, or as much of that as there is text? A key might begin with a hex digit.
-    [[nodiscard]] static constexpr bool starts_a_vma(text::cursor const& at) noexcept
+    enum class line : unsigned char { of_this_vma, of_the_next, cut_short };
+
+    /// Does an address and a hyphen stand there, which begin a vma? A key may begin with a hex digit too.
+    [[nodiscard]] static constexpr line next_line(text::cursor const& at) noexcept
     {
-        auto const rest = at.rest();
-        std::size_t digits = 0;
-        while (digits < rest.size() && text::detail::hex_digit(rest[digits]) < 16) ++digits;
-        return digits != 0 && (digits == rest.size() || rest[digits] == '-');
+        if (at.at_end()) return line::cut_short;
+        auto const* const end = at.position() + at.rest().size();
+        auto const address = text::scan_hex(at.position(), end);
+        if (address.next == end) return line::cut_short;
+        return address.next != nullptr && *address.next == '-' ? line::of_the_next : line::of_this_vma;
     }
 };
 

@@ -11,6 +11,8 @@
 #include <taskpeek/text/values.hpp>
 #include <taskpeek/units.hpp>
 
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -146,51 +148,62 @@ struct stat {
 
 namespace detail {
 
+/// comm, the one text: everything between the first parenthesis and the *last*, for it may hold any.
+constexpr void read_comm(text::cursor& in, std::string_view& comm) noexcept
+{
+    in.expect('(');
+    auto const* const from = in.position();
+    auto const* const end = from + in.rest().size();
+    char const* last = nullptr;
+    for (auto const* p = text::find_byte(from, end, ')'); p != end; p = text::find_byte(p + 1, end, ')')) last = p;
+    if (last == nullptr) { in.fail_at(end); return; }
+    comm = {from, static_cast<std::size_t>(last - from)};
+    in.advance_to(last + 1);
+}
+
+/// Reads a field and, unless it is the first, the space before it. One function for each type of field, not inlined: see
+/// text::read_line_value.
+template <class Field>
+[[nodiscard, gnu::noinline]] constexpr text::reached read_next_field(char const* from, char const* end, Field& field) noexcept
+{
+    text::cursor in{{from, static_cast<std::size_t>(end - from)}};
+    if constexpr (!std::same_as<Field, tid>) in.expect(' ');
+    if constexpr (std::same_as<Field, std::string_view>) read_comm(in, field);
+    else read_value(in, field);
+    return in.reached();
+}
+
 /// Reads the fields of `stat` one after the other.
 class stat_reader {
 public:
-    constexpr explicit stat_reader(text::cursor in) noexcept : in_{in} {}
+    constexpr stat_reader(char const* from, char const* end) noexcept : came_{from, true}, end_{end} {}
 
     template <class Field>
     [[gnu::always_inline]] constexpr void operator()(char const*, Field& field) noexcept
     {
-        if (!first_) in_.expect(' ');
-        first_ = false;
-        read_value(in_, field);
+        if (came_.ok) [[likely]] came_ = read_next_field(came_.at, end_, field);
     }
 
-    /// comm, the one text: everything up to the *last* parenthesis, for it may hold any.
-    [[gnu::always_inline]] constexpr void operator()(char const*, std::string_view& comm) noexcept
-    {
-        in_.expect(" (");
-        auto const* const from = in_.position();
-        auto const* const end = from + in_.rest().size();
-        char const* last = nullptr;
-        for (auto const* p = text::find_byte(from, end, ')'); p != end; p = text::find_byte(p + 1, end, ')')) last = p;
-        if (last == nullptr) { in_.fail_at(end); return; }
-        comm = {from, static_cast<std::size_t>(last - from)};
-        in_.advance_to(last + 1);
-    }
-
-    [[nodiscard]] constexpr text::cursor& position() noexcept { return in_; }
+    [[nodiscard]] constexpr text::reached reached() const noexcept { return came_; }
 
 private:
-    text::cursor in_;
-    bool first_ = true;
+    text::reached came_;
+    char const* end_;
 };
 
 } // namespace detail
 
 constexpr result<stat> stat::parse(std::string_view text) noexcept
 {
-    stat s;
-    detail::stat_reader read{text::cursor{text}};
-    each_field(s, read);
-    auto& in = read.position();
+    result<stat> decoded{in_place<stat>};
+    detail::stat_reader read{text.data(), text.data() + text.size()};
+    each_field(decoded.assume_value(), read);
+    text::cursor in{text};
+    in.advance_to(read.reached());
     if (in.peek() != ' ' && in.peek() != '\n') in.fail(); // the last number may have been cut, or is none
     in.next_line();                                       // later kernels append fields
-    if (!in.ok()) return in.failure(file);
-    return s;
+    if (!in.ok()) decoded = in.failure(file);
+    return decoded;
 }
 
 } // namespace taskpeek::procfs

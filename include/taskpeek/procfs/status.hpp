@@ -210,10 +210,10 @@ struct status {
 
     [[nodiscard]] static constexpr result<status> parse(std::string_view text) noexcept
     {
-        status s;
-        auto const in = text::read_fields(text::cursor{text}, s);
-        if (!in.ok()) return in.failure(file);
-        return s;
+        result<status> decoded{in_place<status>};
+        auto const in = text::read_fields(text::cursor{text}, decoded.assume_value());
+        if (!in.ok()) decoded = in.failure(file);
+        return decoded;
     }
 };
 

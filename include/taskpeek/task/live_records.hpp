@@ -42,7 +42,7 @@ public:
 
     [[nodiscard]] live_file fresh() const noexcept { return {directory_, id_, lent_}; }
 
-    [[nodiscard]] std::string_view more(std::string_view unread) noexcept
+    [[nodiscard, gnu::always_inline]] std::string_view more(std::string_view unread) noexcept
     {
         if (end_ || failure_.file != kernel_file::none) return {};
         if (!opened_ && !open()) return {};
@@ -76,7 +76,7 @@ public:
 private:
     [[nodiscard]] lent_buffer memory() noexcept { return lent_.empty() ? lent_buffer{own_} : lent_; }
 
-    bool open() noexcept
+    [[gnu::noinline]] bool open() noexcept
     {
         opened_ = true;
         io::short_path path;
@@ -96,7 +96,7 @@ private:
 
     /// Is the end that read(2) reported the end of the records? A zombie and a kernel thread read as empty from the start, and a file
     /// whose process dies or calls execve(2) does from any point on, its beginning included.
-    bool confirm_end() noexcept
+    [[gnu::noinline]] bool confirm_end() noexcept
     {
         char first;
         if (given_ != 0 && io::pread(file_.get(), &first, 1, 0).value() > 0) return true;
@@ -111,7 +111,7 @@ private:
 
     /// Makes room where one record fills the memory. The path, which has no bound, is in its first line: half of the memory keeps the
     /// beginning of that line, the rest of it is dropped.
-    bool shorten_first_line(std::size_t& filled) noexcept
+    [[gnu::noinline]] bool shorten_first_line(std::size_t& filled) noexcept
     {
         constexpr std::size_t longest_fields = 96; // what stands before the path: 92 bytes where every field has its most digits
         auto const into = memory();

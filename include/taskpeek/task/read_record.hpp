@@ -62,16 +62,22 @@ inline constexpr io::read_mode read_mode_of =
     return found;
 }
 
+/// The text of \p File of the task whose directory is \p prefix below \p directory.
+template <class File>
+[[nodiscard, gnu::always_inline]] inline result<std::string_view> read_text(int directory, io::short_path path, lent_buffer into) noexcept
+{
+    constexpr auto name = name_of(File::file);
+    path / name;
+    if constexpr (is_link<File>) return io::read_link(directory, path.c_str(), into, File::file);
+    else return io::read_file(directory, path.c_str(), into, read_mode_of<File>, File::file);
+}
+
 /// Reads and decodes \p File of the task \p id, whose directory is \p prefix below \p directory.
 template <kernel_record File>
-[[nodiscard]] result<File> read_record(int directory, io::short_path const& prefix, task_id id, lent_buffer into, std::size_t& used) noexcept
+[[nodiscard, gnu::always_inline]] inline result<File> read_record(int directory, io::short_path const& prefix, task_id id, lent_buffer into,
+                                                                  std::size_t& used) noexcept
 {
-    auto path = prefix;
-    path / name_of(File::file);
-    auto const text = [&] {
-        if constexpr (is_link<File>) return io::read_link(directory, path.c_str(), into, File::file);
-        else return io::read_file(directory, path.c_str(), into, read_mode_of<File>, File::file);
-    }();
+    auto const text = read_text<File>(directory, prefix, into);
     used = 0;
     if (!text) [[unlikely]] {
         auto failure = text.error();

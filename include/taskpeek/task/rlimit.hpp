@@ -28,6 +28,7 @@ struct kernel_rlimit {
     char name[16];
     auto const self = io::read_link_at(target.directory(), "../self", name, sizeof name);
     if (self.ok() && io::number_in({name, self.count()}) == io::system_call(SYS_getpid).value()) return success();
+    if (auto const there = target.check(); !there) return there.error();
     return error{errc::unsupported, kernel_file::prlimit, 0, target.id(), 0};
 }
 

@@ -75,7 +75,7 @@ private:
     template <class...> friend class thread_walk;
 
     /// Reads all files of the task whose directory is \p prefix below \p directory. False if the task has gone.
-    [[nodiscard]] bool fill(task_id id, int directory, io::short_path const& prefix, lent_buffer text) noexcept
+    [[nodiscard, gnu::always_inline]] bool fill(task_id id, int directory, io::short_path const& prefix, lent_buffer text) noexcept
     {
         id_ = id;
         return fill_each(directory, prefix, text, std::index_sequence_for<Files...>{});
@@ -91,19 +91,20 @@ private:
     }
 
     template <std::size_t... Index>
-    void refuse_each(error why, std::index_sequence<Index...>) noexcept
+    void refuse_each([[maybe_unused]] error why, std::index_sequence<Index...>) noexcept
     {
         ((detail::slot_at<Index>(slots_) = why), ...);
     }
 
     template <std::size_t... Index>
-    [[nodiscard]] bool fill_each(int directory, io::short_path const& prefix, lent_buffer text, std::index_sequence<Index...>) noexcept
+    [[nodiscard, gnu::always_inline]] bool fill_each([[maybe_unused]] int directory, [[maybe_unused]] io::short_path const& prefix, [[maybe_unused]] lent_buffer text,
+                                 std::index_sequence<Index...>) noexcept
     {
         return (fill_one<Index, Files>(directory, prefix, text) && ...);
     }
 
     template <std::size_t Index, class File>
-    [[nodiscard]] bool fill_one(int directory, io::short_path const& prefix, lent_buffer& text) noexcept
+    [[nodiscard, gnu::always_inline]] bool fill_one(int directory, io::short_path const& prefix, lent_buffer& text) noexcept
     {
         std::size_t used = 0;
         auto& slot = detail::slot_at<Index>(slots_);

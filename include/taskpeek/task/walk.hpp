@@ -73,7 +73,7 @@ public:
 private:
     friend base;
 
-    bool fetch() noexcept
+    [[gnu::always_inline]] bool fetch() noexcept
     {
         if (!root_.is_open()) {
             if (failure_.file != kernel_file::none) return false;
@@ -150,7 +150,7 @@ private:
 
     [[nodiscard]] bool of_one_process() const noexcept { return only_directory_ >= 0; }
 
-    bool fetch() noexcept
+    [[gnu::always_inline]] bool fetch() noexcept
     {
         if (!begun_ && !start()) return false;
         for (;;) {
@@ -177,7 +177,7 @@ private:
         return true;
     }
 
-    bool next_thread() noexcept
+    [[gnu::always_inline]] bool next_thread() noexcept
     {
         for (std::int32_t number; (number = threads_.next()) >= 0;) {
             if (threads_.takes_several_batches() && !row_.possibly_incomplete_) {

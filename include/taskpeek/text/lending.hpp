@@ -32,7 +32,7 @@ public:
 
         [[nodiscard]] constexpr Row const& operator*() const noexcept { return range_->current(); }
         [[nodiscard]] constexpr Row const* operator->() const noexcept { return &range_->current(); }
-        constexpr iterator& operator++() noexcept
+        [[gnu::always_inline]] constexpr iterator& operator++() noexcept
         {
             if (!range_->fetch()) range_ = nullptr;
             return *this;
@@ -61,11 +61,15 @@ public:
 #endif
         begun_ = true;
         auto& self = static_cast<Derived&>(*this);
-        return iterator{self.fetch() ? &self : nullptr};
+        return iterator{fetch_first(self)};
     }
     [[nodiscard]] constexpr sentinel end() const noexcept { return {}; }
 
 private:
+    /// Not inlined as those of `++` are, which are many: the code of one is enough. It is from here that the iterator has its pointer:
+    /// g++ 12 takes one made in `begin()` for a pointer to this base only, and warns of every write behind that.
+    [[gnu::noinline]] static constexpr Derived* fetch_first(Derived& self) noexcept { return self.fetch() ? &self : nullptr; }
+
     bool begun_ = false;
 };
 

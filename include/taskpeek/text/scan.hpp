@@ -11,17 +11,22 @@
 
 namespace taskpeek::text {
 
-/// A scanned number. `next` is null when there was no digit, or when the number does not fit 64 bits;
-/// `stop` is then the byte that did not fit.
+/// A scanned number, small enough to be returned in registers. `next` is null when there was no digit, or when the number does not
+/// fit 64 bits; `find_misfit` then tells where.
 struct scanned {
     std::uint64_t value;
     char const* next;
-    char const* stop;
 };
 
 namespace detail {
 
-[[nodiscard]] constexpr scanned no_number(char const* at) noexcept { return {0, nullptr, at}; }
+inline constexpr scanned no_number{0, nullptr};
+
+/// The value of a decimal digit, above 9 for other bytes.
+[[nodiscard]] constexpr unsigned decimal_digit(char c) noexcept
+{
+    return static_cast<unsigned>(static_cast<unsigned char>(c)) - unsigned{'0'};
+}
 
 /// The value of a hex digit, above 15 for other bytes. The kernel prints lower case; upper case is taken too.
 [[nodiscard]] constexpr unsigned hex_digit(char c) noexcept
@@ -66,23 +71,59 @@ inline constexpr std::uint64_t each_byte = 0x0101010101010101u;
     return (word << 16 | word >> 32) & 0xffffffffu;
 }
 
+/// How many of the eight bytes, from the first on, are below ten.
+[[nodiscard]] inline unsigned leading_decimal_digits(std::uint64_t digits) noexcept
+{
+    // a byte of 138 or more carries into the next one, which then no longer matters
+    auto const other = (digits | (digits + each_byte * (0x80 - 10))) & each_byte * 0x80;
+    return other == 0 ? 8u : static_cast<unsigned>(std::countr_zero(other)) / 8u;
+}
+
+/// The value of eight decimal digits of 0 to 9 each, the first the most significant.
+[[nodiscard]] inline std::uint64_t eight_decimal_digits(std::uint64_t digits) noexcept
+{
+    constexpr std::uint64_t pairs = 0x000000ff000000ffu;
+    digits = digits * 10 + (digits >> 8);                                             // 0 to 99 in every second byte
+    digits = (digits & pairs) * (100 + (1'000'000ull << 32)) + (digits >> 16 & pairs) * (1 + (10'000ull << 32));
+    return digits >> 32;
+}
+
+inline constexpr std::uint64_t power_of_ten[] = {1, 10, 100, 1'000, 10'000, 100'000, 1'000'000, 10'000'000, 100'000'000};
+
 } // namespace detail
 
-/// Decimal digits at \p p.
+/// Why there is no number of \p base at \p p: the first byte that is no digit, or that makes it too large for 64 bits.
+[[nodiscard, gnu::cold, gnu::noinline]] constexpr char const* find_misfit(char const* p, char const* end, unsigned base) noexcept
+{
+    std::uint64_t value = 0;
+    for (unsigned digit; p != end && (digit = detail::hex_digit(*p)) < base; ++p) {
+        if (value > (UINT64_MAX - digit) / base) break;
+        value = value * base + digit;
+    }
+    return p;
+}
+
+/// Decimal digits at \p p; eight at a time where the text allows, for a loop over digits ends where no CPU can foresee it.
 [[nodiscard, gnu::noinline]] constexpr scanned scan_decimal(char const* p, char const* end) noexcept
 {
-    if (p == end) return detail::no_number(p);
-    auto digit = static_cast<unsigned>(static_cast<unsigned char>(*p)) - unsigned{'0'};
-    if (digit > 9) return detail::no_number(p);
-    std::uint64_t value = digit;
     auto const* const first = p;
-    while (++p != end && (digit = static_cast<unsigned>(static_cast<unsigned char>(*p)) - unsigned{'0'}) <= 9) {
-        if (p - first >= 19) [[unlikely]] {   // 19 digits always fit, the 20th may not
-            if (value > (UINT64_MAX - digit) / 10) return detail::no_number(p);
+    std::uint64_t value = 0;
+    if (!__builtin_is_constant_evaluated()) {
+        for (int words = 0; words < 2 && end - p >= 8; ++words) { // 16 digits always fit
+            auto const digits = detail::load8(p) ^ detail::each_byte * static_cast<unsigned char>('0');
+            auto const count = detail::leading_decimal_digits(digits);
+            if (count == 0) return p == first ? detail::no_number : scanned{value, p};
+            value = value * detail::power_of_ten[count] + detail::eight_decimal_digits(digits << (64 - 8 * count));
+            p += count;
+            if (count < 8) return {value, p};
         }
+    }
+    for (unsigned digit; p != end && (digit = detail::decimal_digit(*p)) <= 9; ++p) {
+        if (p - first >= 19 && value > (UINT64_MAX - digit) / 10) [[unlikely]] return detail::no_number; // 19 digits always fit
         value = value * 10 + digit;
     }
-    return {value, p, p};
+    if (p == first) return detail::no_number;
+    return {value, p};
 }
 
 /// Hex digits at \p p, without a leading 0x.
@@ -91,11 +132,11 @@ inline constexpr std::uint64_t each_byte = 0x0101010101010101u;
     auto const* const first = p;
     std::uint64_t value = 0;
     for (unsigned digit; p != end && (digit = detail::hex_digit(*p)) < 16; ++p) {
-        if (value >> 60 != 0) return detail::no_number(p);
+        if (value >> 60 != 0) return detail::no_number;
         value = value << 4 | digit;
     }
-    if (p == first) return detail::no_number(p);
-    return {value, p, p};
+    if (p == first) return detail::no_number;
+    return {value, p};
 }
 
 /// Hex digits at \p p, without a leading 0x; eight at a time where the text allows.
@@ -108,16 +149,29 @@ inline constexpr std::uint64_t each_byte = 0x0101010101010101u;
             auto const high = detail::eight_hex_digits(word);
             auto const rest = detail::load8(p + 8);
             auto const more = detail::leading_hex_digits(rest);
-            if (more == 0) return {high, p + 8, p + 8};
-            if (more < 8) {
+            if (more == 0) return {high, p + 8};
+            if (more < 8 || detail::hex_digit(p[16]) > 15) { // 16 digits always fit
                 auto const low = detail::eight_hex_digits(rest << (64 - 8 * more));
-                return {high << 4 * more | low, p + 8 + more, p + 8 + more};
+                return {high << 4 * more | low, p + 8 + more};
             }
         } else if (count != 0) {
-            return {detail::eight_hex_digits(word << (64 - 8 * count)), p + count, p + count};
+            return {detail::eight_hex_digits(word << (64 - 8 * count)), p + count};
         }
     }
     return scan_hex_bytewise(p, end);
+}
+
+/// The first byte behind words of eight hex digits and a comma, as CPU masks have by the dozen.
+[[nodiscard]] constexpr char const* skip_hex_words(char const* p, char const* end) noexcept
+{
+    if (!__builtin_is_constant_evaluated()) {
+        constexpr auto zeros = detail::each_byte * static_cast<unsigned char>('0');
+        for (; end - p >= 9 && p[8] == ','; p += 9) {
+            auto const word = detail::load8(p);
+            if (word != zeros && detail::leading_hex_digits(word) != 8) break;
+        }
+    }
+    return p;
 }
 
 /// Octal digits at \p p.
@@ -125,12 +179,12 @@ inline constexpr std::uint64_t each_byte = 0x0101010101010101u;
 {
     auto const* const first = p;
     std::uint64_t value = 0;
-    for (unsigned digit; p != end && (digit = static_cast<unsigned>(static_cast<unsigned char>(*p)) - unsigned{'0'}) <= 7; ++p) {
-        if (value >> 61 != 0) return detail::no_number(p);
+    for (unsigned digit; p != end && (digit = detail::decimal_digit(*p)) <= 7; ++p) {
+        if (value >> 61 != 0) return detail::no_number;
         value = value << 3 | digit;
     }
-    if (p == first) return detail::no_number(p);
-    return {value, p, p};
+    if (p == first) return detail::no_number;
+    return {value, p};
 }
 
 /// The first \p byte in [\p p, \p end), or \p end.

@@ -122,7 +122,7 @@ private:
         auto opened = io::open(directory_, "maps", O_RDONLY, kernel_file::maps, id_);
         if (!opened) return taskpeek::detail::explain(directory_, {}, opened.error(), true);
         maps_ = static_cast<io::descriptor&&>(opened.value());
-        has_vsyscall_.reset();
+        vsyscall_is_known_ = false;
         return success();
     }
 
@@ -133,7 +133,7 @@ private:
         q.query_addr = a.value;
         q.vma_name_size = static_cast<std::uint32_t>(names.size() < typical_name_size ? names.size() : typical_name_size);
         q.vma_name_addr = reinterpret_cast<std::uintptr_t>(names.data());
-        if (!names.empty() && build_ids_) {
+        if (!names.empty()) {
             q.build_id_size = sizeof found->build_id_bytes;
             q.build_id_addr = reinterpret_cast<std::uintptr_t>(found->build_id_bytes);
         }
@@ -173,24 +173,32 @@ private:
         return std::optional<found_vma>{};
     }
 
-    /// Whether a process has the page does not change while it runs one program: it is looked up once.
+    /// Whether a process has the page, and with what permissions, does not change while it runs one program: it is scanned for once.
     [[nodiscard]] result<std::optional<found_vma>> find_vsyscall(address a) noexcept
     {
-        if (!has_vsyscall_ || *has_vsyscall_) {
+        if (!vsyscall_is_known_) {
             auto found = scan(a);
-            if (found) has_vsyscall_ = found.value().has_value();
-            return found;
+            if (!found) return found;
+            vsyscall_is_known_ = true;
+            vsyscall_ = found.value();
         }
-        return std::optional<found_vma>{};
+        auto found = vsyscall_;
+        if (!found) return found;
+        constexpr std::string_view name = "[vsyscall]";
+        auto const size = names_.size() < name.size() ? names_.size() : name.size();
+        if (size != 0) __builtin_memcpy(names_.data(), name.data(), size);
+        found->mapping.path = {names_.data(), size};
+        found->mapping.path_truncated = size != 0 && size < name.size();
+        return found;
     }
 
     int directory_ = -1;
     task_id id_;
     lent_buffer names_;
     io::descriptor maps_;
-    std::optional<bool> has_vsyscall_;
+    std::optional<found_vma> vsyscall_;
+    bool vsyscall_is_known_ = false;
     bool query_works_ = true;
-    bool build_ids_ = true;
 };
 
 } // namespace taskpeek::vas

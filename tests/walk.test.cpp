@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <taskpeek/taskpeek.hpp>
+
+#include "skip.hpp"
+#include "support/child.hpp"
+#include "support/fixtures.hpp"
+#include "support/sanitizers.hpp"
+#include "support/threads.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace tp = taskpeek;
+namespace pf = tp::procfs;
+using tp::errc;
+
+// A walk fits on a stack of a thread, and on an alternate one for signals.
+static_assert(sizeof(tp::thread_walk<pf::stat>) < 12 * 1024);
+static_assert(sizeof(tp::process_walk<pf::status>) < 12 * 1024);
+static_assert(sizeof(tp::process_walk<>) < 4 * 1024);
+
+namespace {
+
+/// A tree of one's own: a directory for each process.
+class made_tree : public tp::tests::temporary_directory {
+public:
+    void add(std::string const& place, std::string const& content) const
+    {
+        auto const file = path() + "/" + place;
+        std::filesystem::create_directories(std::filesystem::path{file}.parent_path());
+        std::ofstream{file, std::ios::binary} << content;
+    }
+};
+
+std::string stat_of(int pid, std::string const& name)
+{
+    auto text = std::to_string(pid) + " (" + name + ") S 1";
+    for (int i = 5; i <= 52; ++i) text += " 0";
+    return text + "\n";
+}
+
+} // namespace
+
+TEST_CASE("names come back byte for byte in a walk over all threads")
+{
+    tp::tests::waiting_threads const threads{tp::tests::awkward_names()};
+    std::size_t found = 0;
+    auto walk = tp::threads<pf::stat, pf::status, pf::comm>();
+    for (auto const& [id, stat, status, comm] : walk) {
+        if (id.tgid.value != getpid()) continue;
+        auto const* const name = threads.name_of_tid(id.tid.value);
+        if (name == nullptr) continue;
+        ++found;
+        REQUIRE(stat.has_value());
+        REQUIRE(status.has_value());
+        REQUIRE(comm.has_value());
+        CHECK(stat.value().comm == *name);
+        char memory[64];
+        CHECK(tp::text::unescape_name(*status.value().name, memory).text == *name);
+        CHECK(comm.value().name == *name);
+    }
+    CHECK(walk.status().has_value());
+    CHECK(found == threads.size());
+}
+
+TEST_CASE("a walk over processes lists leaders only, one over threads all of them, each once")
+{
+    tp::tests::waiting_threads const threads{std::vector<std::string>(5, "walker")};
+    tp::tests::child const c;
+    std::set<int> processes;
+    auto processes_walk = tp::processes<>();
+    for (auto const& row : processes_walk) {
+        CHECK(row.id().is_leader());
+        CHECK(processes.insert(row.id().tgid.value).second);
+    }
+    CHECK(processes_walk.status().has_value());
+    CHECK(processes_walk.report().tasks == processes.size());
+    CHECK(processes.count(getpid()) == 1);
+    CHECK(processes.count(c.pid()) == 1);
+    CHECK(processes.count(threads.tid(0)) == 0);
+
+    std::set<int> tids;
+    for (auto const& row : tp::threads<>()) {
+        CHECK(tids.insert(row.id().tid.value).second);
+        if (threads.name_of_tid(row.id().tid.value) != nullptr) CHECK(row.id().tgid.value == getpid());
+    }
+    for (std::size_t i = 0; i < threads.size(); ++i) CHECK(tids.count(threads.tid(i)) == 1);
+    CHECK(tids.count(c.pid()) == 1);
+}
+
+TEST_CASE("stat of a thread is its own, stat of a process the sum")
+{
+    tp::tests::waiting_threads const threads{{"summed"}};
+    auto const self = getpid();
+    std::int64_t process_threads = 0;
+    for (auto const& [id, stat] : tp::processes<pf::stat>())
+        if (id.tgid.value == self && stat) process_threads = stat.value().num_threads;
+    CHECK(process_threads == 2);
+    bool seen = false;
+    for (auto const& [id, stat] : tp::threads<pf::stat>()) {
+        if (id.tid.value != threads.tid(0)) continue;
+        REQUIRE(stat.has_value());
+        seen = stat.value().comm == "summed" && stat.value().pid == id.tid;
+    }
+    CHECK(seen);
+}
+
+TEST_CASE("threads that the listing does not hold mark their process, and none is lost while none dies")
+{
+    tp::tests::waiting_threads const threads{std::vector<std::string>(400, "many")};
+    auto const self = tp::process::self();
+    REQUIRE(self.has_value());
+    auto const count = [&](tp::walk_options const& options, bool wanted_mark) {
+        std::set<int> tids;
+        auto walk = self.value().threads<>(options);
+        for (auto const& row : walk) {
+            tids.insert(row.id().tid.value);
+            CHECK(row.possibly_incomplete() == wanted_mark);
+        }
+        CHECK(walk.status().has_value());
+        CHECK(walk.report().possibly_incomplete == (wanted_mark ? 1 : 0));
+        return tids.size();
+    };
+    tp::buffer<32 * 512> listing;
+    CHECK(count({}, true) == 401);
+    CHECK(count({.listing = listing}, false) == 401);
+
+    // the mark is one process's, not the walk's
+    tp::tests::child const c;
+    bool others_unmarked = true;
+    for (auto const& row : tp::threads<>())
+        if (row.id().tgid == c.id() && row.possibly_incomplete()) others_unmarked = false;
+    CHECK(others_unmarked);
+}
+
+TEST_CASE("a tree of directories is walked like /proc")
+{
+    made_tree const tree;
+    tree.add("5/stat", stat_of(5, "five"));
+    tree.add("5/task/5/stat", stat_of(5, "five"));
+    tree.add("5/task/6/stat", stat_of(6, "six) (x"));
+    tree.add("9/stat", "no stat\n");
+    tree.add("9/task/9/stat", "9 (cut) S 1");
+    tree.add("self/stat", stat_of(5, "not a number"));
+    tree.add("007/stat", stat_of(7, "seven"));
+    tree.add("99999999999/stat", stat_of(8, "no pid"));
+
+    std::map<int, std::string> processes;
+    auto walk = tp::processes<pf::stat>({.root = tree.path().c_str()});
+    for (auto const& [id, stat] : walk)
+        processes[id.tgid.value] = stat ? std::string{stat.value().comm} : std::string{name_of(stat.error().code)};
+    CHECK(walk.status().has_value());
+    CHECK(processes.at(5) == "five");
+    CHECK(processes.at(9) == "malformed");
+    CHECK(processes.size() == 2); // "007" is listed, but no kernel would name a directory so, and 7/stat is not there
+    CHECK(walk.report().vanished == 1);
+
+    std::map<int, std::string> threads;
+    auto thread_walk = tp::threads<pf::stat>({.root = tree.path().c_str()});
+    for (auto const& [id, stat] : thread_walk) {
+        threads[id.tid.value] = stat ? std::string{stat.value().comm} : std::string{name_of(stat.error().code)};
+        if (!stat) CHECK(stat.error().task == id);
+    }
+    CHECK(thread_walk.status().has_value());
+    CHECK(threads == std::map<int, std::string>{{5, "five"}, {6, "six) (x"}, {9, "truncated"}});
+    CHECK(thread_walk.report().tasks == 3);
+
+    auto const directory = open(tree.path().c_str(), O_RDONLY | O_DIRECTORY);
+    int count = 0;
+    for (auto const& row : tp::threads<pf::stat>({.root = tp::proc_root{directory}})) count += row.id().tgid.value > 0;
+    close(directory);
+    CHECK(count == 3);
+}
+
+TEST_CASE("a walk without a task list says so")
+{
+    auto processes = tp::processes<pf::stat>({.root = "/nonexistent"});
+    CHECK(processes.begin() == processes.end());
+    REQUIRE_FALSE(processes.status().has_value());
+    CHECK(processes.status().error() == tp::error{errc::vanished, tp::kernel_file::proc, ENOENT, {}, 0});
+    auto threads = tp::threads<pf::stat>({.root = "/dev/null"});
+    CHECK(threads.begin() == threads.end());
+    REQUIRE_FALSE(threads.status().has_value());
+    CHECK(threads.status().error().os_error == ENOTDIR);
+}
+
+TEST_CASE("a listing too small for one entry is an error, not an empty process")
+{
+    tp::tests::child const c;
+    char tiny[8];
+    auto const p = tp::process::open(c.id());
+    REQUIRE(p.has_value());
+    auto walk = p.value().threads<pf::stat>({.listing = tiny});
+    CHECK(walk.begin() == walk.end());
+    REQUIRE_FALSE(walk.status().has_value());
+    CHECK(walk.status().error().code == errc::invalid);
+}
+
+TEST_CASE("a text that outgrows the walk's memory is truncated unless a larger one is lent")
+{
+    made_tree const tree;
+    std::string groups = "Name:\tx\nGroups:\t";
+    for (int i = 0; i < 65536; ++i) groups += "4294967295 ";
+    groups += "\nThreads:\t3\n";
+    tree.add("5/status", groups);
+    int rows = 0;
+    for (auto const& [id, status] : tp::processes<pf::status>({.root = tree.path().c_str()})) {
+        ++rows;
+        REQUIRE_FALSE(status.has_value());
+        CHECK(status.error().code == errc::truncated);
+        CHECK(status.error().offset == pf::status::typical_size + 1);
+    }
+    std::vector<char> memory(groups.size() + 1);
+    for (auto const& [id, status] : tp::processes<pf::status>({.root = tree.path().c_str(), .text = memory})) {
+        ++rows;
+        REQUIRE(status.has_value());
+        CHECK(status.value().threads == 3u); // keys follow the groups
+    }
+    CHECK(rows == 2);
+}
+
+TEST_CASE("who died since the listing is skipped and counted")
+{
+    // the whole task list fits the walk's memory, so the first row is handed out before the children die
+    made_tree const tree;
+    for (int i = 1; i <= 20; ++i) tree.add(std::to_string(i) + "/stat", stat_of(i, "brief"));
+    auto walk = tp::processes<pf::stat>({.root = tree.path().c_str()});
+    auto row = walk.begin();
+    REQUIRE(row != walk.end());
+    auto const first = row->id().tgid.value;
+    for (int i = 1; i <= 20; ++i)
+        if (i != first) std::filesystem::remove_all(tree.path() + "/" + std::to_string(i));
+    ++row;
+    CHECK(row == walk.end());
+    CHECK(walk.status().has_value());
+    CHECK(walk.report().tasks == 1);
+    CHECK(walk.report().vanished == 19);
+}
+
+TEST_CASE("a copy of a walk begins anew, wherever the original is")
+{
+    made_tree const tree;
+    for (int i = 1; i <= 3; ++i) tree.add(std::to_string(i) + "/stat", stat_of(i, "copied"));
+    auto walk = tp::processes<pf::stat>({.root = tree.path().c_str()});
+    auto const count = [](auto&& range) {
+        int n = 0;
+        for (auto const& row : range) n += row.id().tgid.value > 0;
+        return n;
+    };
+    auto row = walk.begin();
+    ++row;
+    auto copy = walk;
+    CHECK(count(copy) == 3);
+    CHECK(copy.report().tasks == 3);
+    copy = walk; // run to its end, and fresh again
+    CHECK(copy.report().tasks == 0);
+    CHECK(count(copy) == 3);
+    auto moved = std::move(copy); // a fresh one as well
+    CHECK(count(moved) == 3);
+    ++row;
+    CHECK(walk.report().tasks == 3);
+}
+
+TEST_CASE("a second begin() of the same walk traps in a debug build")
+{
+    if (tp::tests::sanitized) return tp::tests::skip("a sanitizer handles the trap itself");
+#ifdef NDEBUG
+    return tp::tests::skip("NDEBUG is defined");
+#endif
+    auto const status = tp::tests::status_of([] {
+        signal(SIGILL, SIG_DFL); // the test framework handles them
+        signal(SIGTRAP, SIG_DFL);
+        auto walk = tp::processes<>();
+        (void)walk.begin();
+        (void)walk.begin();
+    });
+    REQUIRE(WIFSIGNALED(status));
+    CHECK((WTERMSIG(status) == SIGILL || WTERMSIG(status) == SIGTRAP));
+}
