@@ -243,17 +243,29 @@ private:
 [[nodiscard]] inline result<model> read_model(process const& target, model_options const& options = {})
 {
     model made;
-    for (std::size_t size = 256; size <= (std::size_t{1} << 22); size *= 4) {
-        made.images_.resize(size / 4);
-        made.stack_pointers_.resize(size);
-        made.ranges_.resize(size);
-        made.text_.resize(size * 128);
+    std::size_t vmas = 64, images = 8, text = 4096; // some to spare: it goes on living meanwhile
+    auto maps = target.maps();
+    for (auto const& vma : maps) {
+        ++vmas;
+        images += vma.has_inode() && vma.perms.execute ? 1 : 0;
+        text += vma.path.size() + (options.numbers ? 100 : 0);
+    }
+    if (auto const ended = maps.status(); !ended) return ended.error();
+    std::size_t threads = 16;
+    buffer<procfs::stat::typical_size> memory;
+    if (auto const stat = target.read<procfs::stat>(memory)) threads += static_cast<std::size_t>(stat.value().num_threads);
+    for (int attempt = 0; attempt < 8; ++attempt) {
+        made.images_.resize(images);
+        made.stack_pointers_.resize(threads);
+        made.ranges_.resize(2 * (vmas + images) + 8);
+        made.text_.resize(text);
         auto read = read_model(target, {{made.images_, made.stack_pointers_}, made.ranges_, made.text_}, options);
         if (read) {
             made.view_ = read.value();
             return made;
         }
         if (read.error().code != errc::truncated || read.error().file != kernel_file::maps) return read.error();
+        for (auto* const size : {&vmas, &images, &text, &threads}) *size *= 2;
     }
     return error{errc::truncated, kernel_file::maps, 0, target.id(), 0};
 }
