@@ -98,62 +98,63 @@ private:
     json threads_ = json::array();
 };
 
-} // namespace
-
-int main(int argc, char** argv)
+int kernel_stacks(CLI::App& options, command_line const& arguments)
 {
     target who;
     std::string root = "/proc";
     bool as_json = false;
 
-    CLI::App options{"Shows the kernel stacks of the threads of a process. Needs CAP_SYS_ADMIN.", "kernel_stacks"};
+    options.description("Shows the kernel stacks of the threads of a process. Needs CAP_SYS_ADMIN.");
     options.add_option("TASK", who, "PID, or PID/TID for one thread")->required()->type_name("");
     options.add_option("--root", root, "a recorded tree, or a container's /proc")->type_name("DIR");
     options.add_flag("--json", as_json, "print JSON");
     options.footer("A ? marks a frame that the kernel found on the stack without being sure that it\n"
                    "is part of the present call.");
+    arguments.read();
 
-    return run(options, argc, argv, [&] {
-        report all{as_json};
-        json out = {{"tgid", who.process.value}};
-        bool complete = true;
-        auto const fail = [&](tp::error const& why) {
-            complete = false;
-            if (as_json) out.update(json_of(why));
-            else complain(why);
-        };
+    report all{as_json};
+    json out = {{"tgid", who.process.value}};
+    bool complete = true;
+    auto const fail = [&](tp::error const& why) {
+        complete = false;
+        if (as_json) out.update(json_of(why));
+        else complain(why);
+    };
 
-        // `stat` comes second: if it then says that a task waits whose stack was empty, it was on a CPU at the first look.
-        auto const look_at_thread = [&](tp::thread const& thread) {
-            tp::buffer<pf::stack::typical_size> stack_text;
-            tp::buffer<pf::stat::typical_size> stat_text;
-            auto const stack = thread.read<pf::stack>(stack_text);
-            if (!stack && stack.error().code == tp::errc::vanished) fail(stack.error());
-            else all.add(thread.id(), thread.read<pf::stat>(stat_text), stack);
-        };
-        auto const look_at_all = [&](tp::process const& process) {
-            std::vector<char> ids(std::size_t{1} << 20); // the listing of 32,768 threads in one step
-            auto walk = process.threads<pf::stack, pf::stat>({.listing = ids});
-            for (auto const& [id, stack, stat] : walk) all.add(id, stat, stack);
-            if (auto const status = walk.status(); !status) fail(status.error());
-            auto const vanished = walk.report().vanished;
-            if (as_json) out["vanished"] = vanished;
-            else if (vanished > 0) complain(fmt::format("{} threads ended before they could be looked at", vanished));
-        };
+    // `stat` comes second: if it then says that a task waits whose stack was empty, it was on a CPU at the first look.
+    auto const look_at_thread = [&](tp::thread const& thread) {
+        tp::buffer<pf::stack::typical_size> stack_text;
+        tp::buffer<pf::stat::typical_size> stat_text;
+        auto const stack = thread.read<pf::stack>(stack_text);
+        if (!stack && stack.error().code == tp::errc::vanished) fail(stack.error());
+        else all.add(thread.id(), thread.read<pf::stat>(stat_text), stack);
+    };
+    auto const look_at_all = [&](tp::process const& process) {
+        std::vector<char> ids(std::size_t{1} << 20); // the listing of 32,768 threads in one step
+        auto walk = process.threads<pf::stack, pf::stat>({.listing = ids});
+        for (auto const& [id, stack, stat] : walk) all.add(id, stat, stack);
+        if (auto const status = walk.status(); !status) fail(status.error());
+        auto const vanished = walk.report().vanished;
+        if (as_json) out["vanished"] = vanished;
+        else if (vanished > 0) complain(fmt::format("{} threads ended before they could be looked at", vanished));
+    };
 
-        if (auto const process = tp::process::open(who.process, root.c_str()); !process) {
-            fail(process.error());
-        } else if (!who.thread) {
-            look_at_all(process.value());
-        } else if (auto const thread = process.value().thread(*who.thread); !thread) {
-            fail(thread.error());
-        } else {
-            look_at_thread(thread.value());
-        }
-        if (as_json) {
-            out["threads"] = all.take_threads();
-            print_json(out, 4);
-        }
-        return complete && all.complete() ? all_told : something_unread;
-    });
+    if (auto const process = tp::process::open(who.process, root.c_str()); !process) {
+        fail(process.error());
+    } else if (!who.thread) {
+        look_at_all(process.value());
+    } else if (auto const thread = process.value().thread(*who.thread); !thread) {
+        fail(thread.error());
+    } else {
+        look_at_thread(thread.value());
+    }
+    if (as_json) {
+        out["threads"] = all.take_threads();
+        print_json(out, 4);
+    }
+    return complete && all.complete() ? all_told : something_unread;
 }
+
+} // namespace
+
+int main(int argc, char** argv) { return run(kernel_stacks, "kernel_stacks", argc, argv); }

@@ -268,23 +268,21 @@ void print_counts(counts const& n)
     line(n.kernel_stacks, "kernel-mode stacks");
 }
 
-} // namespace
-
-int main(int argc, char** argv)
+int list_tasks(CLI::App& options, command_line const& arguments)
 {
     bool threads = false, tree = false, count = false, as_json = false;
     std::string root = "/proc", sort_key = "tgid", name, user;
     std::optional<tp::uid> uid;
 
-    CLI::App options{"Lists the processes of this machine, or all their threads.", "list_tasks"};
+    options.description("Lists the processes of this machine, or all their threads.");
     options.add_flag("-L,--threads", threads, "list each thread, not each process");
-    auto* const tree_flag = options.add_flag("--tree", tree, "children below their parents");
-    auto* const count_flag = options.add_flag("--count", count, "only count tasks, and the stacks that are alive");
-    auto* const json_flag = options.add_flag("--json", as_json, "print JSON");
+    options.add_flag("--tree", tree, "children below their parents");
+    options.add_flag("--count", count, "only count tasks, and the stacks that are alive");
+    options.add_flag("--json", as_json, "print JSON");
     options.add_option("--root", root, "a recorded tree, or a container's /proc")->type_name("DIR");
     options.add_option("--sort", sort_key, "tgid, tid, name, state, ppid, ruid, euid or threads")
         ->type_name("KEY")
-        ->check(CLI::IsMember(sort_keys));
+        ->check([](std::string const& key) { return sort_keys.contains(key) ? std::string{} : harmless(key) + " is no key"; });
     options.add_option("--name", name, "only tasks with TEXT in their names")->type_name("TEXT");
     options.add_option("--user", user, "only tasks whose real or effective user is USER")
         ->type_name("USER")
@@ -292,24 +290,29 @@ int main(int argc, char** argv)
             uid = find_user(text);
             return uid ? std::string{} : "there is no user " + harmless(text);
         });
-    tree_flag->excludes(count_flag)->excludes(json_flag);
-
-    return run(options, argc, argv, [&] {
-        // Counting needs the threads; and of a process the kernel would have to add up all its threads for `stat`.
-        auto [tasks, complete] = threads || count
-            ? collect([&](tp::walk_options walk) { walk.root = root.c_str(); return tp::threads<pf::stat, pf::status>(walk); })
-            : collect([&](tp::walk_options walk) { walk.root = root.c_str(); return tp::processes<pf::stat, pf::status>(walk); });
-        auto const is_wanted = [&](task const& t) {
-            return t.comm.find(name) != t.comm.npos && (!uid || t.real == uid || t.effective == uid);
-        };
-        std::erase_if(tasks, std::not_fn(is_wanted));
-        std::ranges::sort(tasks, sort_keys.at(sort_key));
-
-        if (count && as_json) print_json(counts{tasks}.as_json(), 1);
-        else if (count) print_counts(counts{tasks});
-        else if (as_json) print_tasks_json(tasks);
-        else if (tree) print_tree(tasks);
-        else print_table(tasks);
-        return complete ? all_told : something_unread;
+    options.callback([&] {
+        if (tree && (count || as_json)) throw CLI::ValidationError("--tree", "is neither counted nor JSON, which has ppid");
     });
+    arguments.read();
+
+    // Counting needs the threads; and of a process the kernel would have to add up all its threads for `stat`.
+    auto [tasks, complete] = threads || count
+        ? collect([&](tp::walk_options walk) { walk.root = root.c_str(); return tp::threads<pf::stat, pf::status>(walk); })
+        : collect([&](tp::walk_options walk) { walk.root = root.c_str(); return tp::processes<pf::stat, pf::status>(walk); });
+    auto const is_wanted = [&](task const& t) {
+        return t.comm.find(name) != t.comm.npos && (!uid || t.real == uid || t.effective == uid);
+    };
+    std::erase_if(tasks, std::not_fn(is_wanted));
+    std::ranges::sort(tasks, sort_keys.at(sort_key));
+
+    if (count && as_json) print_json(counts{tasks}.as_json(), 1);
+    else if (count) print_counts(counts{tasks});
+    else if (as_json) print_tasks_json(tasks);
+    else if (tree) print_tree(tasks);
+    else print_table(tasks);
+    return complete ? all_told : something_unread;
 }
+
+} // namespace
+
+int main(int argc, char** argv) { return run(list_tasks, "list_tasks", argc, argv); }

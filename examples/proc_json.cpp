@@ -134,7 +134,7 @@ public:
 
     json descriptor_infos()
     {
-        auto const listed = descriptors();
+        auto listed = descriptors();
         if (listed.contains("error")) return listed;
         std::vector<std::string> numbers;
         for (auto const& descriptor : listed.items()) numbers.push_back(descriptor.key());
@@ -255,37 +255,38 @@ std::string decoded_names()
     return names + "\nor one entry of a directory: fd/NUMBER, fdinfo/NUMBER.";
 }
 
-} // namespace
-
-int main(int argc, char** argv)
+int proc_json(CLI::App& options, command_line const& arguments)
 {
     std::string root = "/proc";
     target who;
     std::vector<std::string> names;
 
-    CLI::App options{"Prints kernel files of a process, or of one of its threads, as JSON.", "proc_json"};
+    options.description("Prints kernel files of a process, or of one of its threads, as JSON.");
     options.add_option("--root", root, "a recorded tree, or a container's /proc")->type_name("DIR");
     options.add_option("TASK", who, "TGID, or TGID/TID for the files below task/TID")->required()->type_name("");
     options.add_option("FILE", names, "names of kernel files")->required()->type_name("")->check([](std::string const& name) {
         return reader_of(name) ? std::string{} : harmless(name) + ": no file that is decoded; --help lists them";
     });
     options.footer(decoded_names());
+    arguments.read();
 
-    return run(options, argc, argv, [&] {
-        auto const id = who.id();
-        json answers = {{"tgid", id.tgid.value}, {"tid", id.tid.value}, {"files", json::object()}};
-        auto const read_all = [&](auto const& handle) {
-            if (!handle) {
-                for (auto const& name : names) answers["files"][name] = json_of(handle.error());
-                return false;
-            }
-            task_files files{handle.value()};
-            for (auto const& name : names) answers["files"][name] = reader_of(name)(files);
-            return files.complete();
-        };
-        bool const complete = who.thread ? read_all(tp::thread::open(id, root.c_str()))
-                                         : read_all(tp::process::open(id.tgid, root.c_str()));
-        print_json(answers, 3);
-        return complete ? all_told : something_unread;
-    });
+    auto const id = who.id();
+    json answers = {{"tgid", id.tgid.value}, {"tid", id.tid.value}, {"files", json::object()}};
+    auto const read_all = [&](auto const& handle) {
+        if (!handle) {
+            for (auto const& name : names) answers["files"][name] = json_of(handle.error());
+            return false;
+        }
+        task_files files{handle.value()};
+        for (auto const& name : names) answers["files"][name] = reader_of(name)(files);
+        return files.complete();
+    };
+    bool const complete = who.thread ? read_all(tp::thread::open(id, root.c_str()))
+                                     : read_all(tp::process::open(id.tgid, root.c_str()));
+    print_json(answers, 3);
+    return complete ? all_told : something_unread;
 }
+
+} // namespace
+
+int main(int argc, char** argv) { return run(proc_json, "proc_json", argc, argv); }

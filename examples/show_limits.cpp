@@ -146,15 +146,13 @@ tp::result<void> show(tp::process const& process, bool as_json)
     return tp::success();
 }
 
-} // namespace
-
-int main(int argc, char** argv)
+int show_limits(CLI::App& options, command_line const& arguments)
 {
     std::int32_t pid = 0;
     std::vector<std::string> wishes;
     bool as_json = false;
 
-    CLI::App options{"Shows the resource limits of a process, and sets them.", "show_limits"};
+    options.description("Shows the resource limits of a process, and sets them.");
     options.add_option("PID", pid, "the process")->required()->type_name("")->check(CLI::PositiveNumber);
     options.add_option("--set", wishes, "set a limit before they are shown; may be repeated")
         ->type_name("NAME=SOFT[:HARD]")
@@ -166,24 +164,27 @@ int main(int argc, char** argv)
     options.footer("NAME is the first column of the table, or as in getrlimit(2): RLIMIT_NOFILE.\n"
                    "SOFT and HARD are numbers, or `unlimited`; of bytes also 64K, 8M, 2G (of 1,024).\n"
                    "A half that is left out stays as it is: stack=16M, core=:0.");
+    arguments.read();
 
-    return run(options, argc, argv, [&] {
-        auto const fail = [](tp::error const& why, std::string_view about = {}) {
-            auto const message = why.message();
-            complain(fmt::format("{}{}", about, message.view()));
-            return something_unread;
-        };
-        auto const process = tp::process::open(tp::tgid{pid});
-        if (!process) return fail(process.error());
-        for (auto const& wish : wishes) {
-            auto const [what, soft, hard] = *parse_change(wish);
-            auto const about = fmt::format("{}: ", tp::name_of(what));
-            auto const now = get(process.value(), what);
-            if (!now) return fail(now.error(), about);
-            limits const next{soft.value_or(now.value().soft), hard.value_or(now.value().hard)};
-            if (auto const done = set(process.value(), what, next); !done) return fail(done.error(), about);
-        }
-        if (auto const shown = show(process.value(), as_json); !shown) return fail(shown.error());
-        return all_told;
-    });
+    auto const fail = [](tp::error const& why, std::string_view about = {}) {
+        auto const message = why.message();
+        complain(fmt::format("{}{}", about, message.view()));
+        return something_unread;
+    };
+    auto const process = tp::process::open(tp::tgid{pid});
+    if (!process) return fail(process.error());
+    for (auto const& wish : wishes) {
+        auto const [what, soft, hard] = *parse_change(wish);
+        auto const about = fmt::format("{}: ", tp::name_of(what));
+        auto const now = get(process.value(), what);
+        if (!now) return fail(now.error(), about);
+        limits const next{soft.value_or(now.value().soft), hard.value_or(now.value().hard)};
+        if (auto const done = set(process.value(), what, next); !done) return fail(done.error(), about);
+    }
+    if (auto const shown = show(process.value(), as_json); !shown) return fail(shown.error());
+    return all_told;
 }
+
+} // namespace
+
+int main(int argc, char** argv) { return run(show_limits, "show_limits", argc, argv); }

@@ -419,12 +419,10 @@ int show(choices const& chosen)
     return told ? all_told : something_unread;
 }
 
-} // namespace
-
-int main(int argc, char** argv)
+int show_vas(CLI::App& options, command_line const& line)
 {
     choices chosen;
-    CLI::App options{"Draws a process's address space, the kernel's half too, and says how it knows."};
+    options.description("Draws a process's address space, the kernel's half too, and says how it knows.");
     options.add_option("PID", chosen.process, "the process")->required()->type_name("");
     auto* const user = options.add_flag("--user", chosen.user, "the user half alone");
     options.add_flag("--kernel", chosen.kernel, "the kernel's half alone")->excludes(user);
@@ -436,5 +434,10 @@ int main(int argc, char** argv)
     options.add_option("--diff", chosen.diff, "what changes within so many seconds")->type_name("SECONDS")->check(CLI::PositiveNumber);
     options.add_option("--color", chosen.color, "auto, always or never")->check(CLI::IsMember({"auto", "always", "never"}))->type_name("WHEN");
     options.add_option("--root", chosen.root, "another procfs, or one recorded")->type_name("DIR");
-    return run(options, argc, argv, [&] { return show(chosen); });
+    line.read();
+    return show(chosen);
 }
+
+} // namespace
+
+int main(int argc, char** argv) { return run(show_vas, "show_vas", argc, argv); }

@@ -33,6 +33,8 @@ static_assert(flags.has("rd") && flags.has("me") && !flags.has("wr") && !flags.h
 static_assert(flags.text() == "rd ex mr mw me");
 
 static_assert(read("").text().empty() && read("\n").begin() == read("\n").end() && read(" \n").text().empty() && !read(" \n").has(""));
+static_assert(gives(read("rd,wr\tex  sh"), {pf::vm_flag{"rd"}, pf::vm_flag{"wr"}, pf::vm_flag{"ex"}, pf::vm_flag{"sh"}}),
+              "whatever separates, no part is two flags");
 static_assert(read("rd").has("rd"), "the newline is the caller's");
 
 // Letters that are not known are kept: bits that the kernel has no letters for, Android's padding, codes to come.

@@ -35,12 +35,13 @@ enum exit_status : int {
 };
 
 /// Says on standard error what went wrong; the program goes on.
-inline void complain(std::string_view what)
+inline void complain(std::string_view what) noexcept
 {
     std::fflush(stdout); // a complaint stands where it belongs when both go to one place
-    fmt::print(stderr, "{}\n", what);
+    std::fwrite(what.data(), 1, what.size(), stderr);
+    std::fputc('\n', stderr);
 }
-inline void complain(tp::error const& why)
+inline void complain(tp::error const& why) noexcept
 {
     auto const message = why.message();
     complain(message.view());
@@ -73,23 +74,34 @@ inline bool lexical_cast(std::string const& text, target& out)
     return found.has_value();
 }
 
-/// Reads the command line into \p options and runs \p body, which returns an `exit_status`.
-template <class Body>
-[[nodiscard]] int run(CLI::App& options, int argc, char** argv, Body body)
+/// The command line, once the options are declared that it is read into.
+class command_line {
+public:
+    command_line(CLI::App& options, int argc, char** argv) : options_{options}, argc_{argc}, argv_{argv} {}
+    void read() const { options_.parse(argc_, argv_); }
+
+private:
+    CLI::App& options_;
+    int argc_;
+    char** argv_;
+};
+
+/// What main does: \p program declares its options, reads the command line, and returns an `exit_status`.
+[[nodiscard]] inline int run(int (*program)(CLI::App&, command_line const&), char const* name, int argc, char** argv) noexcept
 {
     // `| head` closes the pipe early and means no failure: go quietly, even where a parent had the signal ignored.
     std::signal(SIGPIPE, SIG_DFL);
-    options.set_version_flag("--version", "taskpeek " EXAMPLES_VERSION);
-    options.get_formatter()->column_width(26);
     try {
-        options.parse(argc, argv);
-    } catch (CLI::ParseError const& stop) { // --help and --version too
-        return options.exit(stop) == 0 ? all_told : wrong_usage;
-    }
-    try {
-        int const status = body();
-        if (std::fflush(stdout) == 0) return status;
-        complain("the output could not be written");
+        CLI::App options{"", name};
+        options.set_version_flag("--version", "taskpeek " EXAMPLES_VERSION);
+        options.get_formatter()->column_width(26);
+        try {
+            int const status = program(options, {options, argc, argv});
+            if (std::fflush(stdout) == 0) return status;
+            complain("the output could not be written");
+        } catch (CLI::ParseError const& stop) { // --help and --version too
+            return options.exit(stop) == 0 ? all_told : wrong_usage;
+        }
     } catch (std::exception const& problem) { // a full disk, say
         complain(problem.what());
     }

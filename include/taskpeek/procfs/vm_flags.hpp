@@ -53,7 +53,7 @@ struct vm_flag {
 constexpr void read_value(text::cursor& in, vm_flag& out) noexcept
 {
     auto const* const from = in.position();
-    while (!in.at_end() && in.peek() != ' ' && in.peek() != '\n') in.advance_to(in.position() + 1);
+    while (!in.at_end() && !text::list<vm_flag>::separates(in.peek())) in.advance_to(in.position() + 1);
     out.letters = {from, static_cast<std::size_t>(in.position() - from)};
 }
 

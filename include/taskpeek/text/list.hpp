@@ -69,8 +69,10 @@ public:
     /// The elements as the kernel spells them.
     [[nodiscard]] constexpr std::string_view text() const noexcept { return text_; }
 
-private:
+    /// Does it stand between elements?
     [[nodiscard]] static constexpr bool separates(char c) noexcept { return c == ' ' || c == '\t' || c == ',' || c == '\n'; }
+
+private:
     [[nodiscard]] static constexpr std::string_view skip_separators(std::string_view s) noexcept
     {
         while (!s.empty() && separates(s.front())) s.remove_prefix(1);
