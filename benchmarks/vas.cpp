@@ -106,7 +106,8 @@ int main(int argc, char** argv)
     };
     auto const find_20 = [&](vas::finder& with) {
         std::uint64_t n = 0;
-        for (std::size_t i = 1; i <= 20; ++i) n += with.find(tp::address{addresses[addresses.size() * i / 20 - 1]}).value().has_value() ? 1u : 0u;
+        for (std::size_t i = 1; i <= 20; ++i)
+            n += with.find(tp::address{addresses[addresses.size() * i / 20 - 1]}).value().has_value() ? 1u : 0u;
         return n;
     };
     std::pair<bench::contest, int> contests[] = {

@@ -215,7 +215,13 @@ look look_of(range_class c)
     case anonymous: case named_anonymous: case huge_pages: return {"++", 227};
     case jit_code: return {"!!", 196};
     case file_mapping: return {"[]", 175};
-    case shared_anonymous: case sysv_shared_memory: case posix_shared_memory: case memfd: case aio_ring: case kernel_object: return {"<>", 79};
+    case shared_anonymous:
+    case sysv_shared_memory:
+    case posix_shared_memory:
+    case memfd:
+    case aio_ring:
+    case kernel_object:
+        return {"<>", 79};
     case vdso: case vvar: case vsyscall: case kernel_page: return {"@@", 250};
     case guard: case reserved: case arena_reserve: return {"xx", 244};
     case stack_growth: case stack_guard_gap: return {" :", 244};
@@ -289,7 +295,8 @@ std::string label_of(vas::range const& r)
 
 bool alike(vas::range const& a, vas::range const& b)
 {
-    return a.kind == b.kind && a.mapping.perms == b.mapping.perms && a.mapping.path == b.mapping.path && (a.is_mapped() || a.size() == b.size());
+    return a.kind == b.kind && a.mapping.perms == b.mapping.perms && a.mapping.path == b.mapping.path &&
+           (a.is_mapped() || a.size() == b.size());
 }
 
 /// How often the \p period ranges at \p at come again, one group after the other.
@@ -317,7 +324,8 @@ void draw(picture const& p, choices const& chosen, std::optional<stretch> locate
         }
         auto const& first = *all[at];
         auto const& last = *all[at + period * times - 1];
-        box b{first.start.value, last.end.value - 1, last.end.value - first.start.value, look_of(first.kind), label_of(first), first.is_writable_and_executable()};
+        box b{first.start.value,   last.end.value - 1, last.end.value - first.start.value,
+              look_of(first.kind), label_of(first),    first.is_writable_and_executable()};
         if (times > 1) {
             std::string kinds;
             for (std::size_t i = 0; i < period; ++i) kinds += (i != 0 ? " + " : "") + std::string{name_of(all[at + i]->kind)};
@@ -330,32 +338,38 @@ void draw(picture const& p, choices const& chosen, std::optional<stretch> locate
     }
     if (p.kernel)
         for (auto const& r : p.kernel->regions())
-            map.add({r.first, r.last, r.size().count, {r.kind == vas::kernel_class::unassigned ? "  " : "KK", r.kind == vas::kernel_class::unassigned ? 240 : 110},
-                     fmt::format("{:<19} {:>9}  ({})", name_of(r.kind), human(r.size().count), name_of(r.source)), false});
+            map.add({r.first,
+                     r.last,
+                     r.size().count,
+                     {r.kind == vas::kernel_class::unassigned ? "  " : "KK", r.kind == vas::kernel_class::unassigned ? 240 : 110},
+                     fmt::format("{:<19} {:>9}  ({})", name_of(r.kind), human(r.size().count), name_of(r.source)),
+                     false});
     map.print();
 }
 
 void print_totals(picture const& p)
 {
     auto const& t = p.model->sum;
-    fmt::print("\nuser {}, kernel {}; {} vmas map {}, {} gaps leave {} ({:.4f} %) free\n", human(t.user_size.count), human(t.kernel_size.count), t.vmas,
-               human(t.mapped.count), t.gaps, human(t.sparse().count), 100.0 * static_cast<double>(t.sparse().count) / static_cast<double>(t.user_size.count));
+    fmt::print("\nuser {}, kernel {}; {} vmas map {}, {} gaps leave {} ({:.4f} %) free\n", human(t.user_size.count),
+               human(t.kernel_size.count), t.vmas, human(t.mapped.count), t.gaps, human(t.sparse().count),
+               100.0 * static_cast<double>(t.sparse().count) / static_cast<double>(t.user_size.count));
     if (t.vmas_left()) fmt::print("{} more vmas until vm.max_map_count = {}\n", *t.vmas_left(), *t.max_map_count);
     if (t.heap_room) fmt::print("the heap may grow by {} before it meets a mapping\n", human(t.heap_room->count));
     if (p.numbers) fmt::print("Rss {}, Pss {}, swap {}\n", human(t.rss.count * 1024), human(t.pss.count * 1024), human(t.swap.count * 1024));
     if (t.writable_and_executable.count != 0) fmt::print("{} are writable and executable: W+X!\n", human(t.writable_and_executable.count));
     if (!p.kernel) return;
     if (auto const& use = p.kernel->usage)
-        fmt::print("kernel: vmalloc holds {}, among them {} thread stacks of {} and {} IRQ stacks of {}; {} modules of {}\n", human(use->vmalloc.count),
-                   use->thread_stack_count, human(use->thread_stacks.count), use->irq_stack_count, human(use->irq_stacks.count), use->module_count,
-                   human(use->modules.count));
+        fmt::print("kernel: vmalloc holds {}, among them {} thread stacks of {} and {} IRQ stacks of {}; {} modules of {}\n",
+                   human(use->vmalloc.count), use->thread_stack_count, human(use->thread_stacks.count), use->irq_stack_count,
+                   human(use->irq_stacks.count), use->module_count, human(use->modules.count));
     for (auto const& s : p.kernel->secrets()) fmt::print("kernel: {} is hidden: {}\n", s.file, s.rule);
 }
 
 bool write_file(std::string const& path, std::string_view text)
 {
     std::unique_ptr<std::FILE, int (*)(std::FILE*)> const file{std::fopen(path.c_str(), "we"), std::fclose};
-    bool const written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file.get()) == text.size() && std::fflush(file.get()) == 0;
+    bool const written =
+        file != nullptr && std::fwrite(text.data(), 1, text.size(), file.get()) == text.size() && std::fflush(file.get()) == 0;
     if (!written) complain(fmt::format("{} could not be written", harmless(path)));
     return written;
 }
@@ -373,8 +387,13 @@ int show_changes(tp::process const& process, choices const& chosen)
         auto const& r = c.after != nullptr ? *c.after : *c.before;
         rss += c.rss;
         if (chosen.as_json) {
-            list.push_back({{"what", name_of(c.what)}, {"start", examples::json_of(r.mapping.start)}, {"end", examples::json_of(r.mapping.end)}, {"size", c.size},
-                            {"rss_kib", c.rss}, {"class", name_of(r.kind)}, {"path", examples::json_of(r.mapping.path)}});
+            list.push_back({{"what", name_of(c.what)},
+                            {"start", examples::json_of(r.mapping.start)},
+                            {"end", examples::json_of(r.mapping.end)},
+                            {"size", c.size},
+                            {"rss_kib", c.rss},
+                            {"class", name_of(r.kind)},
+                            {"path", examples::json_of(r.mapping.path)}});
         } else {
             fmt::print("{:<6} {:x}-{:x} {:>+14} bytes {:>+10} KiB Rss  {} {}\n", name_of(c.what), r.mapping.start.value, r.mapping.end.value, c.size, c.rss,
                        name_of(r.kind), harmless(r.mapping.path));
@@ -400,12 +419,14 @@ int show(choices const& chosen)
     if (!model) { complain(model.error()); return something_unread; }
     tp::buffer<pf::comm::typical_size> memory;
     auto const comm = process.value().read<pf::comm>(memory);
-    picture p{process.value().id().tgid, comm ? std::string{comm.value().name} : "", std::move(model.value()), std::nullopt, chosen.numbers};
+    picture p{process.value().id().tgid, comm ? std::string{comm.value().name} : "", std::move(model.value()), std::nullopt,
+              chosen.numbers};
     bool told = true;
     if (p.model->numbers_failed) { complain(p.model->numbers_failure); told = false; }
     auto const& sum = p.model->sum;
     if (!chosen.user && sum.kernel_size.count != 0)
-        if (auto const kernel = vas::read_kernel_half(chosen.root.c_str(), {sum.user_size.count, 0 - sum.kernel_size.count})) p.kernel = kernel.value();
+        if (auto const kernel = vas::read_kernel_half(chosen.root.c_str(), {sum.user_size.count, 0 - sum.kernel_size.count}))
+            p.kernel = kernel.value();
 
     if (!chosen.csv.empty()) told = write_file(chosen.csv, csv_of(p, chosen)) && told;
     if (!chosen.html.empty()) told = write_file(chosen.html, vas_page(json_of(p, chosen))) && told;

@@ -198,7 +198,8 @@ TEST_CASE("the ranges of every recorded process tile its address space")
             bool const is_arm = std::string{name}.ends_with("aarch64");
             CHECK(model.value()->sum.user_size.count == (is_arm ? 0x1000000000000 : 0x7ffffffff000));
             CHECK(model.value()->sum[range_class::unknown].count == 0);
-            for (auto const& image : model.value()->known.images) CHECK_FALSE(image.has_headers()); // this machine's files are not the recorded ones
+            for (auto const& image : model.value()->known.images)
+                CHECK_FALSE(image.has_headers()); // this machine's files are not the recorded ones
         }
         CHECK(processes >= 1);
     }
@@ -278,7 +279,8 @@ TEST_CASE("the main stack may grow as far as its limit and its neighbour allow")
         return found;
     };
     CHECK(growth(tp::limit_value<tp::bytes>{tp::bytes{8u << 20}}) == std::array<std::uint64_t, 2>{0x7ffe0f821000, 0x7ffe0f721000});
-    CHECK(growth(tp::limit_value<tp::bytes>{}) == std::array<std::uint64_t, 2>{0x7ffe00101000, 0x7ffe00001000}); // unlimited: to the guard gap
+    CHECK(growth(tp::limit_value<tp::bytes>{}) ==
+          std::array<std::uint64_t, 2>{0x7ffe00101000, 0x7ffe00001000}); // unlimited: to the guard gap
     CHECK(growth(tp::limit_value<tp::bytes>{tp::bytes{4096}}) == std::array<std::uint64_t, 2>{0, 0x7ffe0ff00000}); // used up
     CHECK(growth(std::nullopt)[0] == 0);                                                                        // not known
 }

@@ -62,7 +62,8 @@ TEST_CASE("a leak shows in two looks at a live process")
     auto const before = vas::read_model(process.value(), {.numbers = true});
     REQUIRE(before);
     constexpr std::size_t size = 3u << 20;
-    auto* const leaked = static_cast<char*>(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)); // shared: merges with nothing
+    auto* const leaked = static_cast<char*>(
+        mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)); // shared: merges with nothing
     REQUIRE(leaked != MAP_FAILED);
     std::memset(leaked, 1, size);
     auto const after = vas::read_model(process.value(), {.numbers = true});

@@ -62,7 +62,9 @@ char* wild = nullptr;
 TEST_CASE("query and scan agree on 100,000 addresses")
 {
     tp::tests::child const still{[] {
-        for (int i = 0; i < 200; ++i) (void)!mmap(nullptr, 4096u * static_cast<unsigned>(1 + i % 7), i % 2 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        for (int i = 0; i < 200; ++i)
+            (void)!mmap(nullptr, 4096u * static_cast<unsigned>(1 + i % 7), i % 2 ? PROT_READ : PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     }};
     auto const process = tp::process::open(tp::tgid{still.pid()});
     REQUIRE(process);
@@ -83,9 +85,10 @@ TEST_CASE("query and scan agree on 100,000 addresses")
         auto const* const expected = all.find(address);
         bool const scan = i % 100 == 0;
         auto const found = (scan ? scanner : finder).value().find(tp::address{address});
-        bool const right = found && found.value().has_value() == (expected != nullptr)
-                        && (expected == nullptr || (found.value()->mapping.start.value == expected->start && found.value()->mapping.end.value == expected->end
-                                                    && found.value()->mapping.path == expected->path));
+        bool const right = found && found.value().has_value() == (expected != nullptr) &&
+                           (expected == nullptr ||
+                            (found.value()->mapping.start.value == expected->start &&
+                             found.value()->mapping.end.value == expected->end && found.value()->mapping.path == expected->path));
         if (!right) { ++wrong; CAPTURE(address); CHECK(right); }
     }
     CHECK(wrong == 0);

@@ -39,7 +39,8 @@ struct made {
     }
 };
 
-Elf64_Phdr part(std::uint32_t type, std::uint32_t flags, std::uint64_t offset, std::uint64_t vaddr, std::uint64_t filesz, std::uint64_t memsz)
+Elf64_Phdr part(std::uint32_t type, std::uint32_t flags, std::uint64_t offset, std::uint64_t vaddr, std::uint64_t filesz,
+                std::uint64_t memsz)
 {
     return {type, flags, offset, vaddr, vaddr, filesz, memsz, 4096};
 }
@@ -124,7 +125,8 @@ TEST_CASE("whatever headers say, a part ends behind where it was asked for")
         std::vector<Elf64_Phdr> parts{part(PT_LOAD, PF_R | PF_X, 0, 0, 0x1000, 0x1000)};
         auto const number = [&] { return random() >> random() % 64; };
         for (int i = 0; i < 4; ++i)
-            parts.push_back(part(random() % 4 == 0 ? PT_GNU_RELRO : PT_LOAD, static_cast<std::uint32_t>(random() % 8), number(), number(), number(), number()));
+            parts.push_back(part(random() % 4 == 0 ? PT_GNU_RELRO : PT_LOAD, static_cast<std::uint32_t>(random() % 8), number(),
+                                 number(), number(), number()));
         made const file{parts};
         auto const placed = vas::image::place(file.headers(), code_at(0x10000, 0), 4096);
         if (!placed) continue;

@@ -59,8 +59,8 @@ struct recorded_kernel {
 
 TEST_CASE("every documented layout ascends without overlap")
 {
-    for (auto const layout : {vas::kernel_layout_kind::x86_64_4_level, vas::kernel_layout_kind::x86_64_5_level, vas::kernel_layout_kind::arm64_39,
-                              vas::kernel_layout_kind::arm64_48}) {
+    for (auto const layout : {vas::kernel_layout_kind::x86_64_4_level, vas::kernel_layout_kind::x86_64_5_level,
+                              vas::kernel_layout_kind::arm64_39, vas::kernel_layout_kind::arm64_48}) {
         std::uint64_t at = 0;
         auto const regions = vas::documented_regions(layout);
         CHECK(regions.size() >= 6);
@@ -121,7 +121,8 @@ TEST_CASE("without kcore and symbols there are documented defaults, and what is 
     std::ofstream{directory.path() + "/kallsyms"} << "0000000000000000 T _stext\n0000000000000000 T _etext\n0000000000000000 D vmalloc_base\n";
     for (auto const& [begin, layout] : {std::pair{0xffff800000000000, vas::kernel_layout_kind::x86_64_4_level},
                                         {0xff00000000000000, vas::kernel_layout_kind::x86_64_5_level},
-                                        {0xffff000000000000, vas::kernel_layout_kind::arm64_48}, {0xffffff8000000000, vas::kernel_layout_kind::arm64_39}}) {
+                                        {0xffff000000000000, vas::kernel_layout_kind::arm64_48},
+                                        {0xffffff8000000000, vas::kernel_layout_kind::arm64_39}}) {
         auto const read = vas::read_kernel_half(directory.path().c_str(), {0, begin});
         REQUIRE(read);
         auto const& half = read.value();

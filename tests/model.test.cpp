@@ -95,7 +95,8 @@ TEST_CASE("the last of 65,530 vmas is told")
 {
     tp::tests::child const many{[] {
         constexpr std::size_t page = 4096;
-        auto* const at = static_cast<char*>(mmap(nullptr, 2 * 64'000 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+        auto* const at =
+            static_cast<char*>(mmap(nullptr, 2 * 64'000 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
         if (at == MAP_FAILED) return;
         for (std::size_t i = 0; i < 2 * 64'000; i += 2)
             if (mprotect(at + i * page, page, PROT_NONE) != 0) return;

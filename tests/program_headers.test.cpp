@@ -39,7 +39,9 @@ constexpr bool decodes_big_endian_32()
     for (std::size_t i = 0; i < sizeof bytes; ++i) bytes[i] = static_cast<char>(big_endian_32[i]);
     std::string_view const text{bytes, sizeof bytes};
     auto const header = vas::elf_header::parse(text);
-    if (!header || header.value().word_size != 4 || !header.value().big_endian || header.value().machine != 20 || header.value().entry != 0x10000010) return false;
+    if (!header || header.value().word_size != 4 || !header.value().big_endian || header.value().machine != 20 ||
+        header.value().entry != 0x10000010)
+        return false;
     auto const all = vas::program_headers::parse(header.value(), text.substr(52));
     if (!all || all.value().size() != 1) return false;
     auto const h = all.value()[0];

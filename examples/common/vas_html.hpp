@@ -20,25 +20,30 @@ inline constexpr std::string_view vas_page_head = R"html(<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline';
+  img-src data:">
 <link rel="icon" href="data:,">
 <title>Address space</title>
 <style>
 :root { color-scheme: light; --paper: #fff; --ink: #1b1b1b; --dim: #666; --line: #ccc; --panel: #f4f4f2; --mark: #ffe08a }
-:root[data-theme=dark] { color-scheme: dark; --paper: #16181c; --ink: #e8e8e8; --dim: #9aa0a6; --line: #3a3f46; --panel: #20242a; --mark: #5a4a10 }
+:root[data-theme=dark] { color-scheme: dark; --paper: #16181c; --ink: #e8e8e8; --dim: #9aa0a6; --line: #3a3f46; --panel: #20242a;
+  --mark: #5a4a10 }
 * { box-sizing: border-box }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 13px/1.4 system-ui, sans-serif; display: flex; flex-direction: column; height: 100vh }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 13px/1.4 system-ui, sans-serif; display: flex;
+  flex-direction: column; height: 100vh }
 header { background: var(--panel); border-bottom: 1px solid var(--line); padding: 8px 12px }
 h1 { font-size: 16px; margin: 0 0 4px }
 #sums { color: var(--dim) }
 .tools { display: flex; flex-wrap: wrap; gap: 6px; margin-top: 6px; align-items: center }
-input, button { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--line); border-radius: 4px; padding: 2px 8px }
+input, button { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--line); border-radius: 4px;
+  padding: 2px 8px }
 #search { flex: 1 1 220px }
 #classes { display: flex; flex-wrap: wrap; gap: 2px 10px; margin-top: 6px; max-height: 96px; overflow: auto }
 #classes label { white-space: nowrap }
 .chip { display: inline-block; width: 12px; height: 12px; border: 1px solid #0006; vertical-align: -2px; margin-right: 3px }
 #map { flex: 1; overflow: auto; position: relative }
-.row { position: absolute; left: 0; right: 0; display: flex; gap: 8px; border-top: 1px solid var(--line); overflow: hidden; cursor: default; white-space: pre }
+.row { position: absolute; left: 0; right: 0; display: flex; gap: 8px; border-top: 1px solid var(--line); overflow: hidden;
+  cursor: default; white-space: pre }
 .row:hover, .row:focus { outline: 2px solid var(--ink); outline-offset: -2px; z-index: 1 }
 .row.hit { background: var(--mark) }
 .address { flex: 0 0 17ch; text-align: right; font-family: ui-monospace, monospace; color: var(--dim) }
@@ -46,8 +51,10 @@ input, button { font: inherit; color: inherit; background: var(--paper); border:
 .what { font-family: ui-monospace, monospace }
 .alarm { font-weight: bold; color: #d00 }
 :root[data-theme=dark] .alarm { color: #ff7b72 }
-#facts { position: fixed; right: 12px; bottom: 12px; max-width: min(680px, 90vw); background: var(--panel); border: 1px solid var(--line); border-radius: 6px;
-  padding: 8px 12px; font: 12px/1.5 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; box-shadow: 0 4px 16px #0005; pointer-events: none }
+#facts { position: fixed; right: 12px; bottom: 12px; max-width: min(680px, 90vw); background: var(--panel);
+  border: 1px solid var(--line); border-radius: 6px;
+  padding: 8px 12px; font: 12px/1.5 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere;
+  box-shadow: 0 4px 16px #0005; pointer-events: none }
 #facts:empty { display: none }
 @media print {
   body { display: block; height: auto }
@@ -84,9 +91,12 @@ inline constexpr std::string_view vas_page_tail = R"html(</script>
 'use strict';
 const data = JSON.parse(document.getElementById('data').textContent);
 const $ = id => document.getElementById(id);
-const colors = {text: '#d55e00', library_text: '#d55e00', rodata: '#0072b2', relro: '#0072b2', library_rodata: '#0072b2', library_relro: '#0072b2',
-  data: '#009e73', bss: '#009e73', library_data: '#009e73', library_bss: '#009e73', heap: '#e69f00', malloc_arena: '#e69f00', main_stack: '#56b4e9',
-  thread_stack: '#56b4e9', shadow_stack: '#56b4e9', dynamic_linker: '#a06aa0', anonymous: '#f0e442', named_anonymous: '#f0e442', huge_pages: '#f0e442',
+const colors = {text: '#d55e00', library_text: '#d55e00', rodata: '#0072b2', relro: '#0072b2',
+  library_rodata: '#0072b2', library_relro: '#0072b2',
+  data: '#009e73', bss: '#009e73', library_data: '#009e73', library_bss: '#009e73', heap: '#e69f00',
+  malloc_arena: '#e69f00', main_stack: '#56b4e9',
+  thread_stack: '#56b4e9', shadow_stack: '#56b4e9', dynamic_linker: '#a06aa0', anonymous: '#f0e442',
+  named_anonymous: '#f0e442', huge_pages: '#f0e442',
   jit_code: '#ff0000', file_mapping: '#cc79a7', vdso: '#bbbbbb', vvar: '#bbbbbb', vsyscall: '#bbbbbb', kernel_page: '#bbbbbb'};
 const empty = new Set(['gap', 'null_page', 'non_canonical', 'stack_growth', 'stack_guard_gap', 'unassigned']);
 const closed = new Set(['guard', 'reserved', 'arena_reserve', 'guard_hole']);
@@ -147,7 +157,8 @@ function draw() {
   map.replaceChildren(...made);
 }
 function element(r, y, height) {
-  const row = document.createElement('div'), address = document.createElement('span'), fill = document.createElement('span'), what = document.createElement('span');
+  const row = document.createElement('div'), address = document.createElement('span'), fill = document.createElement('span'),
+  what = document.createElement('span');
   row.className = r.hit ? 'row hit' : 'row';
   row.tabIndex = 0;
   row.setAttribute('role', 'listitem');
@@ -158,7 +169,9 @@ function element(r, y, height) {
   fill.className = 'fill';
   fill.style.background = fillOf(r.kind);
   what.className = 'what';
-  what.textContent = `${r.kind}  ${human(r.size)}${r.more.perms ? '  ' + r.more.perms : ''}${r.more.tid ? '  tid ' + r.more.tid : ''}${r.path ? '  ' + r.path : ''}`;
+
+   what.textContent = `${r.kind}  ${human(r.size)}${r.more.perms ? '  ' + r.more.perms : ''}${r.more.tid ? '  tid ' + r.more.tid : ''}`
+    + (r.path ? '  ' + r.path : '');
   row.append(address, fill, what);
   if (r.more.writable_and_executable) {
     const alarm = document.createElement('span');
@@ -175,7 +188,8 @@ function element(r, y, height) {
   return row;
 }
 function factsOf(r) {
-  const lines = [`${hex(r.start)} – ${hex(r.end)}`, `size       ${human(r.size)} (${r.size} bytes)`, `class      ${r.kind}`, `evidence   ${r.why}`];
+  const lines = [`${hex(r.start)} – ${hex(r.end)}`, `size       ${human(r.size)} (${r.size} bytes)`, `class      ${r.kind}`,
+  `evidence   ${r.why}`];
   if (r.path) lines.push(`path       ${r.path}`);
   for (const [key, value] of Object.entries(r.more))
     if (key !== 'path') lines.push(`${key.padEnd(10)} ${typeof value === 'object' ? JSON.stringify(value) : value}`);
@@ -218,7 +232,8 @@ for (const kind of kinds.slice().sort()) {
   label.append(box, chip, kind);
   $('classes').append(label);
 }
-const setAll = on => { for (const box of $('classes').querySelectorAll('input')) { box.checked = on; if (on) off.delete(box.dataset.kind); else off.add(box.dataset.kind); } layout(); };
+const setAll = on => { for (const box of $('classes').querySelectorAll('input')) { box.checked = on;
+  if (on) off.delete(box.dataset.kind); else off.add(box.dataset.kind); } layout(); };
 $('none').addEventListener('click', () => setAll(false));
 $('every').addEventListener('click', () => setAll(true));
 $('all').addEventListener('click', () => { view.lo = 0n; view.hi = top64; layout(); });
@@ -243,7 +258,8 @@ $('title').textContent = `Process ${data.tgid} (${data.name})`;
 document.title = `${data.tgid} ${data.name}`;
 const t = data.totals;
 $('sums').textContent = `${t.vmas} vmas map ${human(t.mapped)}; ${t.gaps} gaps leave ${human(t.sparse)} of ${human(t.user_size)} free`
-  + (t.vmas_left === undefined ? '' : `; ${t.vmas_left} more vmas are allowed`) + (t.rss_kib === undefined ? '' : `; Rss ${human(t.rss_kib * 1024)}`)
+  + (t.vmas_left === undefined ? '' : `; ${t.vmas_left} more vmas are allowed`) + (t.rss_kib === undefined ? '' : `;
+  Rss ${human(t.rss_kib * 1024)}`)
   + data.hidden.map(s => `; ${s.file} hidden: ${s.rule}`).join('');
 layout();
 </script>

@@ -112,7 +112,8 @@ private:
         s.active = !(s.next == maps_.end());
         if (!s.active) return;
         s.vma = *s.next;
-        if (s.vma.start.value < s.at) s.vma.start.value = s.at; // maps is a picture in pieces: a vma that grew or moved meanwhile may overlap
+        if (s.vma.start.value < s.at)
+            s.vma.start.value = s.at; // maps is a picture in pieces: a vma that grew or moved meanwhile may overlap
         if (s.vma.end.value < s.vma.start.value) s.vma.end = s.vma.start;
         s.has_behind = false;
         if (!wants_look_behind()) return;
@@ -164,7 +165,8 @@ private:
             begin_row(until < end ? until : end, kind, {rests_on, cited, file_source::none, true});
             return true;
         };
-        if (auto const least = facts_.mmap_min_addr.value_or(0); s.at < least) return tell(least, range_class::null_page, basis::mmap_min_addr, least);
+        if (auto const least = facts_.mmap_min_addr.value_or(0); s.at < least)
+            return tell(least, range_class::null_page, basis::mmap_min_addr, least);
         if (s.active && s.vma.path == "[stack]") return tell_gap_below_stack(end);
         bool const to_the_top = !s.active || s.vma.start.value >= sign_bit;
         if (!to_the_top) return tell(end, range_class::gap, basis::absence, 0);
@@ -190,14 +192,16 @@ private:
             if (facts_.stack_limit) {
                 auto const limit = facts_.stack_limit->value();
                 s.growth_limit = limit ? limit->count : 0;
-                auto const allowed = !limit || limit->count > top ? 0 : (top - limit->count + facts_.page_size - 1) & ~(facts_.page_size - 1);
+                auto const allowed =
+                    !limit || limit->count > top ? 0 : (top - limit->count + facts_.page_size - 1) & ~(facts_.page_size - 1);
                 s.growth_begin = allowed > guarded ? allowed : guarded;
                 if (s.growth_begin > stack) s.growth_begin = stack;
             }
             s.guard_begin = s.growth_begin - below > gap ? s.growth_begin - gap : below;
         }
         if (s.at < s.guard_begin) begin_row(s.guard_begin, range_class::gap, {basis::absence, 0, file_source::none, true});
-        else if (s.at < s.growth_begin) begin_row(s.growth_begin, range_class::stack_guard_gap, {basis::documented, 256, file_source::none, true});
+        else if (s.at < s.growth_begin)
+            begin_row(s.growth_begin, range_class::stack_guard_gap, {basis::documented, 256, file_source::none, true});
         else begin_row(stack, range_class::stack_growth, {basis::limits, s.growth_limit, file_source::none, true});
         return true;
     }
@@ -213,7 +217,10 @@ private:
         return true;
     }
 
-    void tell(range_class kind, evidence why, std::uint64_t end) noexcept { begin_row(end < state_.vma.end.value ? end : state_.vma.end.value, kind, why); }
+    void tell(range_class kind, evidence why, std::uint64_t end) noexcept
+    {
+        begin_row(end < state_.vma.end.value ? end : state_.vma.end.value, kind, why);
+    }
     void tell_whole(range_class kind, basis rests_on = basis::maps, std::uint64_t cited = 0) noexcept
     {
         begin_row(state_.vma.end.value, kind, {rests_on, cited, file_source::none, true});
@@ -257,7 +264,8 @@ private:
             auto const& of = facts_.images[i];
             if (!of.spans(v.start)) continue;
             if (of.is_of(v)) {
-                if (of.has_headers() && !is_accessible(v)) tell_whole(range_class::guard, basis::neighbour, of.start.value); // ld.so keeps holes shut
+                if (of.has_headers() && !is_accessible(v))
+                    tell_whole(range_class::guard, basis::neighbour, of.start.value); // ld.so keeps holes shut
                 else if (of.has_headers()) return false;
                 else tell_whole(of.kind_by(v.perms), basis::permissions);
                 return true;
@@ -294,7 +302,8 @@ private:
         if (auto const* const s = first_stack_pointer_in(v); s != nullptr && v.perms.write)
             return tell_whole(range_class::thread_stack, basis::stack_pointer, s->value.value);
         if (v.perms.execute) return tell_whole(range_class::jit_code);
-        if (has_size_of_thread_stack(v)) return tell_whole(range_class::thread_stack, basis::thread_stack_size, facts_.stack_limit->value()->count);
+        if (has_size_of_thread_stack(v))
+            return tell_whole(range_class::thread_stack, basis::thread_stack_size, facts_.stack_limit->value()->count);
         return tell_whole(v.perms.shared ? range_class::shared_anonymous : range_class::anonymous);
     }
 
@@ -306,9 +315,11 @@ private:
             if (brk && state_.at < (*brk).value && tell_image_part()) return; // without randomisation, bss and heap may be one vma
             return tell_whole(range_class::heap, brk ? basis::stat : basis::maps, brk ? (*brk).value : 0);
         }
-        if (name == "[stack]") return tell_whole(range_class::main_stack, facts_.start_stack ? basis::stat : basis::maps, facts_.start_stack.raw());
+        if (name == "[stack]")
+            return tell_whole(range_class::main_stack, facts_.start_stack ? basis::stat : basis::maps, facts_.start_stack.raw());
         if (name.starts_with("[stack:") || name.starts_with("[anon:stack_and_tls:")) return tell_whole(range_class::thread_stack);
-        if (name == "[vdso]") return tell_whole(range_class::vdso, facts_.vdso ? basis::auxv : basis::maps, facts_.vdso.value_or(address{}).value);
+        if (name == "[vdso]")
+            return tell_whole(range_class::vdso, facts_.vdso ? basis::auxv : basis::maps, facts_.vdso.value_or(address{}).value);
         if (name.starts_with("[vvar")) return tell_whole(range_class::vvar);
         if (name == "[vsyscall]") return tell_whole(range_class::vsyscall);
         if (name == "[uprobes]" || name == "[sigpage]" || name == "[vectors]") return tell_whole(range_class::kernel_page);
@@ -329,10 +340,12 @@ private:
         auto& s = state_;
         if (s.arena_end > s.at) {
             auto const reserve_end = s.arena_end < v.end.value ? s.arena_end : v.end.value;
-            return tell(range_class::arena_reserve, {basis::arena_alignment, s.arena_end - arena_size(), file_source::none, true}, reserve_end);
+            return tell(range_class::arena_reserve, {basis::arena_alignment, s.arena_end - arena_size(), file_source::none, true},
+                        reserve_end);
         }
         constexpr std::uint64_t largest_guard = 2u << 20; // larger ones are address space kept for later
-        bool const guards = s.has_behind && (*s.next).start == v.end && is_accessible(*s.next) && (*s.next).perms.write && is_anonymous(*s.next);
+        bool const guards =
+            s.has_behind && (*s.next).start == v.end && is_accessible(*s.next) && (*s.next).perms.write && is_anonymous(*s.next);
         if (guards && v.end.value - s.at <= largest_guard) return tell_whole(range_class::guard, basis::neighbour, v.end.value);
         return tell_whole(range_class::reserved);
     }
@@ -344,8 +357,9 @@ private:
         if (v.perms.shared || !v.perms.write) return false;
         auto const size = arena_size();
         bool const goes_on = s.at < s.arena_end; // a part of it with other permissions or names
-        bool const begins = s.at % size == 0 && (v.end.value - s.at == size
-                          || (s.has_behind && (*s.next).start == v.end && !is_accessible(*s.next) && (*s.next).end.value >= s.at + size && v.end.value < s.at + size));
+        bool const begins = s.at % size == 0 &&
+                            (v.end.value - s.at == size || (s.has_behind && (*s.next).start == v.end && !is_accessible(*s.next) &&
+                                                            (*s.next).end.value >= s.at + size && v.end.value < s.at + size));
         if (!goes_on && !begins) return false;
         if (begins) s.arena_end = s.at + size;
         tell(range_class::malloc_arena, {basis::arena_alignment, s.arena_end - size, file_source::none, true}, s.arena_end);

@@ -46,10 +46,10 @@ namespace detail {
 
 } // namespace detail
 
-/// Calls `visit(vma_change const&)` for every vma that was born, is gone, grew, shrank, or whose Rss changed, in ascending order. A vma is the
-/// same one if it begins or ends where it did (stacks grow down) and has the same file, name and permissions; so two neighbours that the
-/// kernel merged show as one that grew and one that is gone. The ranges are those of two models, with `numbers` if Rss is to be compared.
-/// No allocation; time in proportion to the ranges.
+/// Calls `visit(vma_change const&)` for every vma that was born, is gone, grew, shrank, or whose Rss changed, in ascending order. A
+/// vma is the same one if it begins or ends where it did (stacks grow down) and has the same file, name and permissions; so two
+/// neighbours that the kernel merged show as one that grew and one that is gone. The ranges are those of two models, with `numbers`
+/// if Rss is to be compared. No allocation; time in proportion to the ranges.
 template <class Visitor>
 constexpr void diff(std::span<range const> before, std::span<range const> after, Visitor&& visit)
 {

@@ -80,13 +80,14 @@ namespace detail {
 
 /// The build id of the image whose headers were read from \p fd at \p begin; its size, 0 for none. \p shift is added to the headers' own
 /// place of the note: 0 in a file (where `offset` counts), the load bias in memory (where `vaddr` does).
-[[nodiscard]] inline std::size_t read_build_id(int fd, program_headers const& headers, bool in_memory, std::uint64_t bias, char (&into)[64]) noexcept
+[[nodiscard]] inline std::size_t read_build_id(int fd, program_headers const& headers, bool in_memory, std::uint64_t bias,
+                                               char (&into)[64]) noexcept
 {
     for (auto const h : headers) {
         if (h.type != segment_type::note || h.filesz < 16) continue;
         char notes[1024];
         auto const size = h.filesz < sizeof notes ? h.filesz : sizeof notes;
-        auto const got = io::pread(fd, notes, size, in_memory ? h.vaddr + bias : h.offset);
+        auto const got = io::pread(fd, notes, static_cast<std::size_t>(size), in_memory ? h.vaddr + bias : h.offset);
         if (!got.ok()) continue;
         auto const id = find_build_id({notes, got.count()}, headers.header().big_endian);
         if (id.empty() || id.size() > sizeof into) continue;
@@ -238,7 +239,8 @@ private:
             auto placed = image::place(headers.value(), vma, found_.page_size);
             if (!placed) return bare;
             placed.value().source = file.value().source;
-            placed.value().verified = file.value().verified || same_build_id(file.value().fd.get(), headers.value(), placed.value().bias, first_page);
+            placed.value().verified =
+                file.value().verified || same_build_id(file.value().fd.get(), headers.value(), placed.value().bias, first_page);
             return placed.value();
         }
         if (first_page && open_memory()) {

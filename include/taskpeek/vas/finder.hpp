@@ -64,9 +64,9 @@ static_assert(sizeof(procmap_query) == 104);
 
 /// Finds vmas of one process by address.
 ///
-/// Holds `maps` of the process open. After an exec the open file answers for the old address space, which is gone: the finder notices
-/// (ESRCH) and opens it again. Allocation-free and async-signal-safe; 12 KiB of stack when it scans. One finder serves one thread at a time.
-/// Lifetime: borrows the process handle and the memory for names.
+/// Holds `maps` of the process open. After an exec the open file answers for the old address space, which is gone: the finder
+/// notices (ESRCH) and opens it again. Allocation-free and async-signal-safe; 12 KiB of stack when it scans. One finder serves one
+/// thread at a time. Lifetime: borrows the process handle and the memory for names.
 class finder {
 public:
     static constexpr std::size_t typical_name_size = 4096; ///< PATH_MAX: a longer name is marked `path_truncated`
@@ -87,7 +87,8 @@ public:
     /// Errors: vanished, zombie, kernel_thread, denied, os.
     [[nodiscard]] result<std::optional<found_vma>> find(address a) noexcept
     {
-        if (a.value >= vsyscall_begin && a.value < vsyscall_end) return find_vsyscall(a); // the query does not know it: it is no vma of the process's own
+        if (a.value >= vsyscall_begin && a.value < vsyscall_end)
+            return find_vsyscall(a); // the query does not know it: it is no vma of the process's own
         if (!query_works_) return scan(a);
         for (int attempt = 0;; ++attempt) {
             auto found = query(a, names_);

@@ -64,7 +64,8 @@ struct image {
 
     /// Places the program headers of a file where \p mapping, a vma of that file, shows them to be.
     /// Errors: malformed (no part fits the mapping; or parts overlap, or overflow), unsupported (more parts than it can hold).
-    [[nodiscard]] static constexpr result<image> place(program_headers const& headers, procfs::vma const& mapping, std::uint64_t page_size) noexcept
+    [[nodiscard]] static constexpr result<image> place(program_headers const& headers, procfs::vma const& mapping,
+                                                       std::uint64_t page_size) noexcept
     {
         auto const down = [&](std::uint64_t n) { return n & ~(page_size - 1); };
         image found;
@@ -130,7 +131,8 @@ struct image {
             auto const bytes_end = has_bss ? s.file_end : s.last_page;
             if (a >= bytes_end) return part{s.last_page, kind(range_class::bss, range_class::library_bss), s.file_end, false};
             if (a >= relro_start && a < relro_end)
-                return part{relro_end < bytes_end ? relro_end : bytes_end, kind(range_class::relro, range_class::library_relro), relro_start};
+                return part{relro_end < bytes_end ? relro_end : bytes_end, kind(range_class::relro, range_class::library_relro),
+                            relro_start};
             auto const stop = a < relro_start && relro_start < bytes_end ? relro_start : bytes_end;
             if (s.flags.execute) return part{stop, kind(range_class::text, range_class::library_text), s.start};
             if (s.flags.write) return part{stop, kind(range_class::data, range_class::library_data), s.start};

@@ -261,7 +261,8 @@ public:
 
     constexpr void keep_secret(std::string_view file, std::string_view rule) noexcept
     {
-        if (made_.secret_count < sizeof made_.secrets_memory / sizeof *made_.secrets_memory) made_.secrets_memory[made_.secret_count++] = {file, rule};
+        if (made_.secret_count < sizeof made_.secrets_memory / sizeof *made_.secrets_memory)
+            made_.secrets_memory[made_.secret_count++] = {file, rule};
     }
 
     /// Fills the holes from \p begin on.
@@ -271,7 +272,9 @@ public:
         out.region_count = 0;
         auto at = begin;
         bool full = false; // 2^64 is reached
-        auto const put = [&](kernel_region const& r) { if (out.region_count < kernel_half::most_regions) out.regions_memory[out.region_count++] = r; };
+        auto const put = [&](kernel_region const& r) {
+            if (out.region_count < kernel_half::most_regions) out.regions_memory[out.region_count++] = r;
+        };
         for (auto const& r : made_.regions()) {
             if (r.last < at || full) continue;
             if (r.first > at) put({at, r.first - 1, kernel_class::unassigned, kernel_source::documented});
@@ -289,7 +292,9 @@ private:
     /// A region that KASLR moves as a whole is not where the documents have it once it was found.
     [[nodiscard]] static constexpr bool may_move(kernel_class documented, kernel_class found) noexcept
     {
-        auto const moves = [](kernel_class c) { return c == kernel_class::direct_map || c == kernel_class::vmalloc || c == kernel_class::vmemmap; };
+        auto const moves = [](kernel_class c) {
+            return c == kernel_class::direct_map || c == kernel_class::vmalloc || c == kernel_class::vmemmap;
+        };
         if (documented == found) return moves(documented);
         return moves(found) && documented == kernel_class::kasan; // KASAN and KASLR of memory exclude each other
     }
@@ -346,7 +351,9 @@ public:
         add_kcore(build);
         read_usage(build);
         auto const documented = documented_regions(layout);
-        auto const begin = user_.kernel_begin != 0 ? user_.kernel_begin : documented.empty() ? std::uint64_t{1} << 63 : documented.front().first;
+        auto const begin = user_.kernel_begin != 0 ? user_.kernel_begin
+                           : documented.empty()    ? std::uint64_t{1} << 63
+                                                   : documented.front().first;
         return build.finish(documented.empty() || documented.front().first > begin ? begin : documented.front().first);
     }
 
@@ -394,7 +401,8 @@ private:
             return five ? kernel_layout_kind::x86_64_5_level : kernel_layout_kind::x86_64_4_level;
         }
         if (arm) {
-            bool const small = user_.kernel_begin == 0xffffff8000000000 || (user_.kernel_begin == 0 && segment_count_ != 0 && lowest >= 0xffffff8000000000);
+            bool const small = user_.kernel_begin == 0xffffff8000000000 ||
+                               (user_.kernel_begin == 0 && segment_count_ != 0 && lowest >= 0xffffff8000000000);
             return small ? kernel_layout_kind::arm64_39 : kernel_layout_kind::arm64_48;
         }
         return kernel_layout_kind::unknown;
@@ -455,7 +463,8 @@ private:
             if (kind == kernel_class::direct_map) {
                 last = base;
                 for (auto const& s : segments())
-                    if (s.physical != no_physical && s.start - s.physical == base && s.start + s.size - 1 > last) last = s.start + s.size - 1;
+                    if (s.physical != no_physical && s.start - s.physical == base && s.start + s.size - 1 > last)
+                        last = s.start + s.size - 1;
             }
             build.add({base, last, kind, kernel_source::measured});
         };
@@ -468,7 +477,8 @@ private:
     /// direct map, the largest part without one is vmalloc, one near below or above the image the modules, and the rest vmemmap.
     void add_kcore(kernel_half_builder& build) const noexcept
     {
-        bool const x86 = build.made().layout == kernel_layout_kind::x86_64_4_level || build.made().layout == kernel_layout_kind::x86_64_5_level;
+        bool const x86 =
+            build.made().layout == kernel_layout_kind::x86_64_4_level || build.made().layout == kernel_layout_kind::x86_64_5_level;
         std::uint64_t largest = 0;
         for (auto const& s : segments())
             if (s.physical == no_physical && s.size > largest) largest = s.size;
@@ -559,9 +569,9 @@ private:
 
 } // namespace detail
 
-/// What is known of the kernel's half of the machine whose procfs is \p root. \p user is where the kernel's half begins, as the vmas of a
-/// 64-bit process show (see `classified`); without it the layout is that of `/proc/kcore`, of the kernel's symbols, or of this program's own
-/// architecture. Reads `kallsyms` (some 10 MB: the better part of 100 ms), `kcore`, `vmallocinfo`, `modules`.
+/// What is known of the kernel's half of the machine whose procfs is \p root. \p user is where the kernel's half begins, as the
+/// vmas of a 64-bit process show (see `classified`); without it the layout is that of `/proc/kcore`, of the kernel's symbols, or of
+/// this program's own architecture. Reads `kallsyms` (some 10 MB: the better part of 100 ms), `kcore`, `vmallocinfo`, `modules`.
 /// What this reader may not see is listed in `kernel_half::secrets`; no address that the kernel hashed or zeroed is ever shown.
 /// Errors: those of opening the root. No allocation; 40 KiB of stack.
 [[nodiscard]] inline result<kernel_half> read_kernel_half(proc_root const& root = {}, user_layout const& user = {}) noexcept

@@ -88,12 +88,13 @@ private:
 
 /// What to read into a model.
 struct model_options {
-    bool numbers = false; ///< `smaps` too: the kernel walks all page tables of the target, with its mmap lock (6.18: a vma's lock) held for reading
+    bool numbers = false; ///< `smaps` too: the kernel walks all page tables of the target, with its mmap lock (6.18: a vma's lock)
+                          ///< held for reading
 };
 
-/// Memory of the caller's for a model. For N vmas of F files and T threads: 2 N + 2 F + 8 ranges, F images, T stack pointers, and as many
-/// bytes of text as the paths have (and with numbers some 90 for each vma). Too little is the error `truncated`, whose offset is the number of
-/// ranges that there was room for.
+/// Memory of the caller's for a model. For N vmas of F files and T threads: 2 N + 2 F + 8 ranges, F images, T stack pointers, and
+/// as many bytes of text as the paths have (and with numbers some 90 for each vma). Too little is the error `truncated`, whose
+/// offset is the number of ranges that there was room for.
 struct model_memory {
     facts_memory facts;
     std::span<range> ranges;
@@ -176,14 +177,16 @@ private:
 /// Reads the user half of \p target's address space into \p memory. No allocation; 40 KiB of stack.
 /// Errors: vanished, zombie, kernel_thread, denied; truncated (\p memory is too small).
 /// Lifetime: views into \p memory.
-[[nodiscard]] inline result<model_view> read_model(process const& target, model_memory const& memory, model_options const& options = {}) noexcept
+[[nodiscard]] inline result<model_view> read_model(process const& target, model_memory const& memory,
+                                                   model_options const& options = {}) noexcept
 {
     auto const known = gather(target, memory.facts);
     if (!known) return known.error();
     detail::text_keeper texts{memory.text};
     std::size_t used = 0;
     auto const too_small = [&] { return error{errc::truncated, kernel_file::maps, 0, target.id(), static_cast<std::uint32_t>(used)}; };
-    if (known.value().images_wanted > known.value().images.size() || known.value().stack_pointers_wanted > known.value().stack_pointers.size())
+    if (known.value().images_wanted > known.value().images.size() ||
+        known.value().stack_pointers_wanted > known.value().stack_pointers.size())
         return too_small();
 
     auto ranges = classify(target.maps(), known.value());

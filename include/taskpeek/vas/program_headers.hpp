@@ -193,9 +193,10 @@ private:
         auto const content_at = 12 + ((name_size + 3) & ~std::uint64_t{3});
         auto const whole = content_at + ((size + 3) & ~std::uint64_t{3});
         if (content_at + size > notes.size()) return {};
-        if (type == nt_gnu_build_id && notes.substr(12, name_size) == std::string_view{"GNU", 4}) return notes.substr(content_at, size);
+        if (type == nt_gnu_build_id && notes.substr(12, static_cast<std::size_t>(name_size)) == std::string_view{"GNU", 4})
+            return notes.substr(static_cast<std::size_t>(content_at), static_cast<std::size_t>(size));
         if (whole >= notes.size()) return {};
-        notes.remove_prefix(whole);
+        notes.remove_prefix(static_cast<std::size_t>(whole));
     }
     return {};
 }
@@ -213,7 +214,8 @@ private:
     if (!header) return header.error();
     auto const& h = header.value();
     auto const wanted = h.phnum * h.program_header_size();
-    if (h.phoff <= head.size() && wanted <= head.size() - h.phoff) return program_headers::parse(h, head.substr(h.phoff));
+    if (h.phoff <= head.size() && wanted <= head.size() - h.phoff)
+        return program_headers::parse(h, head.substr(static_cast<std::size_t>(h.phoff)));
     if (wanted > into.size()) return detail::elf_error(errc::truncated, into.size());
     if (h.phoff > UINT64_MAX / 2 - begin) return detail::elf_error(errc::malformed, 32);
     auto const second = io::pread(fd, into.data(), wanted, begin + h.phoff);

@@ -19,8 +19,9 @@ namespace taskpeek::vas {
 /// What a range of addresses is there for.
 ///
 /// malloc(3) of glibc takes small blocks from the *heap* (it moves the program break, brk(2)) and, in other threads, from *arenas*;
-/// a block of M_MMAP_THRESHOLD bytes or more (128 KiB at first; it rises to the largest such block freed so far, 32 MiB at most) is a mapping
-/// of its own, which is *anonymous* here. When the break cannot move any further, the main arena goes on in anonymous mappings too.
+/// a block of M_MMAP_THRESHOLD bytes or more (128 KiB at first; it rises to the largest such block freed so far, 32 MiB at most) is
+/// a mapping of its own, which is *anonymous* here. When the break cannot move any further, the main arena goes on in anonymous
+/// mappings too.
 enum class range_class : std::uint8_t {
     null_page,          ///< unmapped, below vm.mmap_min_addr: a null pointer faults here
     text,               ///< the program's code
@@ -134,7 +135,10 @@ struct vma_numbers {
     bool has_lightweight_guards = false;   ///< VmFlags `gu`: some of its pages are guards (madvise MADV_GUARD_INSTALL, since 6.13)
 
     /// Memory that only writing back or swapping frees.
-    [[nodiscard]] constexpr kibibytes dirty() const noexcept { return private_dirty.value_or(kibibytes{}) + shared_dirty.value_or(kibibytes{}); }
+    [[nodiscard]] constexpr kibibytes dirty() const noexcept
+    {
+        return private_dirty.value_or(kibibytes{}) + shared_dirty.value_or(kibibytes{});
+    }
 };
 
 /// A stretch of the address space of one kind: a vma, a part of a vma, or addresses without one.

@@ -64,7 +64,15 @@ struct page_region {
     std::uint64_t start, end, categories;
 };
 
-enum : std::uint64_t { page_is_file = 4, page_is_present = 8, page_is_swapped = 16, page_is_pfnzero = 32, page_is_huge = 64, page_is_soft_dirty = 128, page_is_guard = 256 };
+enum : std::uint64_t {
+    page_is_file = 4,
+    page_is_present = 8,
+    page_is_swapped = 16,
+    page_is_pfnzero = 32,
+    page_is_huge = 64,
+    page_is_soft_dirty = 128,
+    page_is_guard = 256
+};
 
 } // namespace detail
 
@@ -80,7 +88,10 @@ public:
     page_runs(process const& target, address start, address end, bytes page_size) noexcept
         : directory_{target.directory()}, id_{target.id()}, from_{start}, end_{end}, page_size_{page_size.count} {}
     page_runs(page_runs const& other) noexcept
-        : base{}, directory_{other.directory_}, id_{other.id_}, from_{other.from_}, end_{other.end_}, page_size_{other.page_size_}, only_pagemap_{other.only_pagemap_} {}
+        : base{}, directory_{other.directory_}, id_{other.id_}, from_{other.from_}, end_{other.end_}, page_size_{other.page_size_},
+          only_pagemap_{other.only_pagemap_}
+    {
+    }
     page_runs& operator=(page_runs const& other) noexcept
     {
         if (this != &other) {
@@ -103,7 +114,8 @@ public:
     /// Uses `pagemap` alone, as on kernels before 6.7.
     void only_pagemap() noexcept { only_pagemap_ = true; }
 
-    /// Success, or why the range ended early. Errors: denied (needs ptrace rights), vanished, unsupported (no CONFIG_PROC_PAGE_MONITOR), os.
+    /// Success, or why the range ended early. Errors: denied (needs ptrace rights), vanished, unsupported (no
+    /// CONFIG_PROC_PAGE_MONITOR), os.
     [[nodiscard]] result<void> status() const noexcept
     {
         if (failure_.file != kernel_file::none) return failure_;
@@ -145,8 +157,8 @@ private:
             arg.vec = reinterpret_cast<std::uintptr_t>(regions_);
             arg.vec_len = batch;
             arg.category_anyof_mask = detail::page_is_present | detail::page_is_swapped | guard_;
-            arg.return_mask = detail::page_is_file | detail::page_is_present | detail::page_is_swapped | detail::page_is_pfnzero | detail::page_is_huge
-                            | detail::page_is_soft_dirty | guard_;
+            arg.return_mask = detail::page_is_file | detail::page_is_present | detail::page_is_swapped | detail::page_is_pfnzero |
+                              detail::page_is_huge | detail::page_is_soft_dirty | guard_;
             auto const got = io::system_call(SYS_ioctl, file_.get(), static_cast<long>(detail::pm_scan_arg::number), io::as_argument(&arg));
             if (got.error() == 22 && guard_ != 0) { guard_ = 0; continue; } // EINVAL: a kernel before 6.15
             if (got.error() == 25 || got.error() == 22) { // ENOTTY: a kernel before 6.7
@@ -162,9 +174,10 @@ private:
         auto const& r = regions_[next_++];
         auto const has = [&](std::uint64_t c) { return (r.categories & c) != 0; };
         bool const guard = has(detail::page_is_guard);
-        row_ = {address{r.start}, address{r.end},
-                {has(detail::page_is_present), has(detail::page_is_swapped) && !guard, guard, has(detail::page_is_file), has(detail::page_is_huge),
-                 has(detail::page_is_pfnzero), has(detail::page_is_soft_dirty)}};
+        row_ = {address{r.start},
+                address{r.end},
+                {has(detail::page_is_present), has(detail::page_is_swapped) && !guard, guard, has(detail::page_is_file),
+                 has(detail::page_is_huge), has(detail::page_is_pfnzero), has(detail::page_is_soft_dirty)}};
         return true;
     }
 
@@ -190,7 +203,7 @@ private:
     bool read_entries() noexcept
     {
         auto const left = (end_.value - at_) / page_size_;
-        auto const wanted = left < batch ? left : batch;
+        auto const wanted = left < batch ? static_cast<std::size_t>(left) : batch;
         auto const got = io::pread(file_.get(), reinterpret_cast<char*>(entries_), wanted * 8, at_ / page_size_ * 8);
         if (!got.ok()) { fail(os_failure(got.error(), kernel_file::pagemap, id_)); return false; }
         filled_ = got.count() / 8;

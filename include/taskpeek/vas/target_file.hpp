@@ -73,7 +73,9 @@ inline constexpr int at_empty_path = 0x1000;
 /// `openat2(2)` (since 5.6) inside the directory \p root, which no symbolic link, absolute or not, leaves.
 [[nodiscard]] inline io::answer open_in_root(int root, char const* path, int flags) noexcept
 {
-    struct { std::uint64_t flags, mode, resolve; } const how{static_cast<std::uint64_t>(flags | O_CLOEXEC), 0, 0x10 | 0x02}; // IN_ROOT | NO_MAGICLINKS
+    struct {
+        std::uint64_t flags, mode, resolve;
+    } const how{static_cast<std::uint64_t>(flags | O_CLOEXEC), 0, 0x10 | 0x02}; // IN_ROOT | NO_MAGICLINKS
     constexpr long sys_openat2 = 437; // on every architecture but alpha
     return io::system_call(sys_openat2, root, io::as_argument(path), io::as_argument(&how), sizeof how);
 }
@@ -142,12 +144,12 @@ private:
 
 } // namespace detail
 
-/// Opens the file behind \p mapping of the process whose `/proc/<tgid>` is open as \p task_directory: through `map_files`; through `exe`
-/// if that is the same file; by its path inside the target's root, where device and inode tell whether it is the same (`verified`; a
-/// filesystem such as btrfs or overlayfs may give other numbers to stat(2) than to `maps`, so compare the build id before you doubt).
-/// Nothing but a regular file is opened. Work: a dozen system calls.
-/// Errors: vanished (there is no such file any more), denied, invalid (no regular file; a path that is cut or escaped), unsupported (a recorded
-/// tree has no files behind it), os.
+/// Opens the file behind \p mapping of the process whose `/proc/<tgid>` is open as \p task_directory: through `map_files`; through
+/// `exe` if that is the same file; by its path inside the target's root, where device and inode tell whether it is the same
+/// (`verified`; a filesystem such as btrfs or overlayfs may give other numbers to stat(2) than to `maps`, so compare the build id
+/// before you doubt). Nothing but a regular file is opened. Work: a dozen system calls. Errors: vanished (there is no such file any
+/// more), denied, invalid (no regular file; a path that is cut or escaped), unsupported (a recorded tree has no files behind it),
+/// os.
 [[nodiscard]] inline result<target_file> open_mapped_file(int task_directory, procfs::vma const& mapping) noexcept
 {
     if (!detail::is_procfs(task_directory)) return error{errc::unsupported, kernel_file::elf, 0, {}, 0};
@@ -166,7 +168,8 @@ private:
     }
 
     constexpr std::size_t longest = 4096; // PATH_MAX: what openat2 takes
-    bool const usable = mapping.path.starts_with('/') && mapping.path.size() < longest && !mapping.path_truncated && !mapping.path_is_ambiguous();
+    bool const usable =
+        mapping.path.starts_with('/') && mapping.path.size() < longest && !mapping.path_truncated && !mapping.path_is_ambiguous();
     if (!usable) return error{errc::invalid, kernel_file::elf, 0, {}, 0};
     buffer<longest> memory;
     buffer<longest> root_name;
