@@ -10,9 +10,11 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <initializer_list>
 #include <libproc2/pids.h>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -70,15 +72,7 @@ public:
     libproc2& operator=(libproc2 const&) = delete;
     ~libproc2() { procps_pids_unref(&handle_); }
 
-    std::uint64_t pass()
-    {
-        std::uint64_t count = 0;
-        while (auto* const stack = procps_pids_get(handle_, what_)) {
-            benchmark::DoNotOptimize(stack);
-            ++count;
-        }
-        return count;
-    }
+    std::uint64_t pass() { return static_cast<std::uint64_t>(procps_pids_reap(handle_, what_)->counts->total); }
 
 private:
     std::vector<pids_item> items_;

@@ -83,13 +83,18 @@ public:
     template <class File, auto Convert>
     json record() { return grown<File, Convert>([this](tp::lent_buffer memory) { return task_.read<File>(memory); }); }
 
-    /// A file of many records.
-    template <class Record, auto Convert>
-    json records()
+    json maps()
     {
-        std::vector<char> memory(std::size_t{1} << 20); // for the longest line: paths of more than 80 KiB have been seen
-        tp::live_records<Record> range{tp::live_file<Record>{task_.directory(), task_.id(), memory}};
-        return elements(range, Convert);
+        std::vector<char> memory(longest_line);
+        auto range = task_.maps(memory);
+        return elements(range, maps_row);
+    }
+
+    json smaps()
+    {
+        std::vector<char> memory(longest_line);
+        auto range = task_.smaps(memory);
+        return elements(range, smaps_row);
     }
 
     /// The kernel keeps a list for each thread; a process's children are those of all.
@@ -150,6 +155,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t longest_line = std::size_t{1} << 20; // of `maps`: paths of more than 80 KiB have been seen
+
     [[nodiscard]] static bool is_refusal(json const& answer, tp::errc code)
     {
         return answer.is_object() && answer.contains("error") && answer["error"]["code"] == tp::name_of(code);
@@ -213,13 +220,13 @@ constexpr decoded_file decoded_files[] = {
     {"fdinfo", &task_files::descriptor_infos},
     {"io", &task_files::record<pf::io, every_field>},
     {"limits", &task_files::record<pf::limits, every_field>},
-    {"maps", &task_files::records<pf::vma, maps_row>},
+    {"maps", &task_files::maps},
     {"ns", &task_files::namespaces},
     {"oom_score", &task_files::record<pf::oom_score, only_field>},
     {"oom_score_adj", &task_files::record<pf::oom_score_adj, only_field>},
     {"root", &task_files::record<pf::root, only_field>},
     {"schedstat", &task_files::record<pf::schedstat, every_field>},
-    {"smaps", &task_files::records<pf::smap, smaps_row>},
+    {"smaps", &task_files::smaps},
     {"smaps_rollup", &task_files::record<pf::smaps_rollup, rollup>},
     {"stack", &task_files::record<pf::stack, only_field>},
     {"stat", &task_files::record<pf::stat, every_field>},

@@ -127,18 +127,20 @@ TEST_CASE("rows equal those of ps taken before and after, but for births and dea
 namespace {
 
 /// The items asked of libproc2, and where each came.
-enum item { cmd, pid, ppid, pgrp, session, tpgid, tty, nice_value, nlwp, priority, rt_priority, rss, rss_rlim, vsize, ticks_user, ticks_system, ticks_began,
-            state, policy, code_start, code_end, stack_start, vm_size, vm_rss, vm_rss_anon, vm_rss_file, vm_data, vm_exe, vm_lib, vm_stack, vm_swap, ruid, euid,
-            suid, fuid, rgid, egid, sgid, fgid, blocked, caught, ignored, mem_virt, mem_res, mem_shr, mem_code, oom_adj, oom_score, read_chars, write_chars,
-            read_ops, write_ops, wchan, item_count };
+enum item { cmd, pid, ppid, pgrp, session, tpgid, tty, nice_value, nlwp, priority, rt_priority, rss, rss_rlim, vsize, ticks_user,
+            ticks_system, ticks_began, state, policy, code_start, code_end, stack_start, vm_size, vm_rss, vm_rss_anon,
+            vm_rss_file, vm_data, vm_exe, vm_lib, vm_stack, vm_swap, ruid, euid, suid, fuid, rgid, egid, sgid, fgid, blocked,
+            caught, ignored, mem_virt, mem_res, mem_shr, mem_code, oom_adj, oom_score, read_chars, write_chars, read_ops,
+            write_ops, wchan, item_count };
 
 pids_item items[item_count] = {
-    PIDS_CMD, PIDS_ID_PID, PIDS_ID_PPID, PIDS_ID_PGRP, PIDS_ID_SESSION, PIDS_ID_TPGID, PIDS_TTY, PIDS_NICE, PIDS_NLWP, PIDS_PRIORITY, PIDS_PRIORITY_RT, PIDS_RSS,
-    PIDS_RSS_RLIM, PIDS_VSIZE_BYTES, PIDS_TICS_USER, PIDS_TICS_SYSTEM, PIDS_TICS_BEGAN, PIDS_STATE, PIDS_SCHED_CLASS, PIDS_ADDR_CODE_START, PIDS_ADDR_CODE_END,
-    PIDS_ADDR_STACK_START, PIDS_VM_SIZE, PIDS_VM_RSS, PIDS_VM_RSS_ANON, PIDS_VM_RSS_FILE, PIDS_VM_DATA, PIDS_VM_EXE, PIDS_VM_LIB, PIDS_VM_STACK, PIDS_VM_SWAP,
-    PIDS_ID_RUID, PIDS_ID_EUID, PIDS_ID_SUID, PIDS_ID_FUID, PIDS_ID_RGID, PIDS_ID_EGID, PIDS_ID_SGID, PIDS_ID_FGID, PIDS_SIGBLOCKED, PIDS_SIGCATCH, PIDS_SIGIGNORE,
-    PIDS_MEM_VIRT_PGS, PIDS_MEM_RES_PGS, PIDS_MEM_SHR_PGS, PIDS_MEM_CODE_PGS, PIDS_OOM_ADJ, PIDS_OOM_SCORE, PIDS_IO_READ_CHARS, PIDS_IO_WRITE_CHARS,
-    PIDS_IO_READ_OPS, PIDS_IO_WRITE_OPS, PIDS_WCHAN_NAME};
+    PIDS_CMD, PIDS_ID_PID, PIDS_ID_PPID, PIDS_ID_PGRP, PIDS_ID_SESSION, PIDS_ID_TPGID, PIDS_TTY, PIDS_NICE, PIDS_NLWP,
+    PIDS_PRIORITY, PIDS_PRIORITY_RT, PIDS_RSS, PIDS_RSS_RLIM, PIDS_VSIZE_BYTES, PIDS_TICS_USER, PIDS_TICS_SYSTEM, PIDS_TICS_BEGAN,
+    PIDS_STATE, PIDS_SCHED_CLASS, PIDS_ADDR_CODE_START, PIDS_ADDR_CODE_END, PIDS_ADDR_STACK_START, PIDS_VM_SIZE, PIDS_VM_RSS,
+    PIDS_VM_RSS_ANON, PIDS_VM_RSS_FILE, PIDS_VM_DATA, PIDS_VM_EXE, PIDS_VM_LIB, PIDS_VM_STACK, PIDS_VM_SWAP, PIDS_ID_RUID,
+    PIDS_ID_EUID, PIDS_ID_SUID, PIDS_ID_FUID, PIDS_ID_RGID, PIDS_ID_EGID, PIDS_ID_SGID, PIDS_ID_FGID, PIDS_SIGBLOCKED,
+    PIDS_SIGCATCH, PIDS_SIGIGNORE, PIDS_MEM_VIRT_PGS, PIDS_MEM_RES_PGS, PIDS_MEM_SHR_PGS, PIDS_MEM_CODE_PGS, PIDS_OOM_ADJ,
+    PIDS_OOM_SCORE, PIDS_IO_READ_CHARS, PIDS_IO_WRITE_CHARS, PIDS_IO_READ_OPS, PIDS_IO_WRITE_OPS, PIDS_WCHAN_NAME};
 
 std::uint64_t mask_of(char const* hex) { return std::strtoull(hex, nullptr, 16); }
 

@@ -36,7 +36,8 @@ constexpr tp::cpu_look look(int tid, std::uint64_t started, std::uint64_t used, 
 
 static_assert(tp::start_time(stat_of(1, 0, 0, 0), sys).value() == tp::nanoseconds{1'700'000'000'000'000'000});
 static_assert(tp::start_time(stat_of(1, 12345, 0, 0), sys).value() == tp::nanoseconds{1'700'000'123'450'000'000});
-static_assert(tp::start_time(stat_of(1, 12345, 0, 0), {.ticks_per_second = 1000, .boot_time = tp::seconds{1}}).value() == tp::nanoseconds{13'345'000'000});
+static_assert(tp::start_time(stat_of(1, 12345, 0, 0), {.ticks_per_second = 1000, .boot_time = tp::seconds{1}}).value()
+              == tp::nanoseconds{13'345'000'000});
 static_assert(tp::start_time(stat_of(1, 0, 0, 0), tp::system_info{}).error().code == tp::errc::unsupported);
 
 static_assert(tp::cpu_usage(look(5, 7, 100, 0), look(5, 7, 200, 1'000'000'000), sys).value() == 1.0);

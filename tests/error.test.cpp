@@ -45,7 +45,7 @@ static_assert(says({tp::errc::vanished, tp::kernel_file::stat, ESRCH, process_7,
 static_assert(says({tp::errc::vanished, tp::kernel_file::stat, 0, thread_9, 0},
               "thread 9 of process 7 has gone; its stat could not be read"));
 static_assert(says({tp::errc::vanished, tp::kernel_file::process, ENOENT, process_7, 0},
-                   "process 7 has gone; its directory could not be read (ENOENT)"));
+                   "there is no process 7 (ENOENT)"));
 static_assert(says({tp::errc::vanished, tp::kernel_file::proc, ENOENT, {}, 0}, "task list is not there (ENOENT)"));
 static_assert(says({tp::errc::denied, tp::kernel_file::stack, EACCES, thread_9, 0},
                    "reading stack of thread 9 of process 7 was denied (EACCES)"));

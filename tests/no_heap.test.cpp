@@ -118,8 +118,9 @@ TEST_CASE("no read through a handle allocates or touches errno: living, zombie, 
         REQUIRE(thread.has_value());
         meanwhile();
         auto const& p = process.value();
-        read_all_quietly<pf::stat, pf::statm, pf::status, pf::comm, pf::cmdline, pf::environ, pf::auxv, pf::smaps_rollup, pf::limits, pf::stack, pf::wchan,
-                         pf::syscall, pf::io, pf::schedstat, pf::children, pf::cgroup, pf::oom_score, pf::oom_score_adj, pf::exe, pf::cwd, pf::root>(p, thread.value());
+        read_all_quietly<pf::stat, pf::statm, pf::status, pf::comm, pf::cmdline, pf::environ, pf::auxv, pf::smaps_rollup,
+                         pf::limits, pf::stack, pf::wchan, pf::syscall, pf::io, pf::schedstat, pf::children, pf::cgroup,
+                         pf::oom_score, pf::oom_score_adj, pf::exe, pf::cwd, pf::root>(p, thread.value());
         walk_quietly(p.maps());
         walk_quietly(p.maps(text_memory));
         walk_quietly(p.maps({text_memory, 300}));

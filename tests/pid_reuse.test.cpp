@@ -138,11 +138,13 @@ TEST_CASE("a handle never answers for the process that got its number later")
         VERIFY(now.has_value());
         VERIFY(name_of_task(now.value()) == "second");
 
-        for (tp::task_handle const* h : {static_cast<tp::task_handle const*>(&*old_process), static_cast<tp::task_handle const*>(&*old_thread)}) {
+        tp::task_handle const* const old_handles[] = {&*old_process, &*old_thread};
+        for (auto const* h : old_handles) {
             VERIFY(is_vanished<pf::stat>(*h) && is_vanished<pf::status>(*h) && is_vanished<pf::statm>(*h) && is_vanished<pf::comm>(*h));
-            VERIFY(is_vanished<pf::cmdline>(*h) && is_vanished<pf::environ>(*h) && is_vanished<pf::auxv>(*h) && is_vanished<pf::limits>(*h));
+            VERIFY(is_vanished<pf::cmdline>(*h) && is_vanished<pf::environ>(*h) && is_vanished<pf::auxv>(*h));
+            VERIFY(is_vanished<pf::limits>(*h) && is_vanished<pf::oom_score>(*h));
             VERIFY(is_vanished<pf::exe>(*h) && is_vanished<pf::cwd>(*h) && is_vanished<pf::root>(*h) && is_vanished<pf::io>(*h));
-            VERIFY(is_vanished<pf::stack>(*h) && is_vanished<pf::wchan>(*h) && is_vanished<pf::syscall>(*h) && is_vanished<pf::oom_score>(*h));
+            VERIFY(is_vanished<pf::stack>(*h) && is_vanished<pf::wchan>(*h) && is_vanished<pf::syscall>(*h));
             VERIFY(!h->check() && h->check().error().code == errc::vanished);
         }
         VERIFY(is_vanished_range(old_process->maps()) && is_vanished_range(old_process->smaps()));

@@ -97,7 +97,8 @@ TEST_CASE("filter and transform decode each row of a walk once")
     for (auto const& text : even) CHECK(text.starts_with("thread "));
 
     counted_comm::decoded = 0;
-    auto const two = collect(tp::processes<counted_comm>(options) | ranges::views::filter(is_even) | ranges::views::take(2) | ranges::views::transform(name));
+    auto const two = collect(tp::processes<counted_comm>(options) | ranges::views::filter(is_even) | ranges::views::take(2)
+                             | ranges::views::transform(name));
     CHECK(two.size() == 2);
     CHECK(counted_comm::decoded <= 20);
 
@@ -161,7 +162,8 @@ TEST_CASE("pipelines over maps sum what loops sum")
 
     auto maps = p.maps();
     std::uint64_t sum = 0;
-    ranges::for_each(ranges::ref_view(maps) | ranges::views::filter(writable) | ranges::views::transform(size), [&](std::uint64_t n) { sum += n; });
+    ranges::for_each(ranges::ref_view(maps) | ranges::views::filter(writable) | ranges::views::transform(size),
+                     [&](std::uint64_t n) { sum += n; });
     CHECK(sum == wanted);
     CHECK(maps.status().has_value());
 

@@ -27,7 +27,8 @@ namespace {
 
 /// How reading each of the files ended; `errc{}` is success.
 struct outcomes {
-    errc maps, smaps, cmdline, environ, auxv, smaps_rollup, exe, cwd, io, stat, status, statm, comm, stack, wchan, syscall, limits, fds, cgroup;
+    errc maps, smaps, cmdline, environ, auxv, smaps_rollup, exe, cwd, io, stat, status, statm, comm, stack, wchan, syscall,
+         limits, fds, cgroup;
 };
 
 template <class Range>
@@ -90,7 +91,8 @@ TEST_CASE("every file of a living process can be read by its owner")
 {
     tp::tests::child const c;
     auto const o = read_all(open(c.id()));
-    for (auto const code : {o.maps, o.smaps, o.cmdline, o.environ, o.auxv, o.smaps_rollup, o.exe, o.cwd, o.stat, o.status, o.statm, o.comm, o.limits, o.fds})
+    for (auto const code : {o.maps, o.smaps, o.cmdline, o.environ, o.auxv, o.smaps_rollup, o.exe, o.cwd, o.stat, o.status,
+                            o.statm, o.comm, o.limits, o.fds})
         CHECK(code == errc{});
     CHECK(o.io == if_there("io", errc{}));
     CHECK(o.wchan == if_there("wchan", errc{}));
@@ -104,7 +106,8 @@ TEST_CASE("a zombie has no address space, and still tells what it was")
     auto const zombie = tp::tests::make_zombie();
     auto const p = open(zombie.id());
     auto const o = read_all(p);
-    for (auto const code : {o.maps, o.smaps, o.cmdline, o.environ, o.auxv, o.smaps_rollup, o.exe, o.cwd, o.fds}) CHECK(code == errc::zombie);
+    for (auto const code : {o.maps, o.smaps, o.cmdline, o.environ, o.auxv, o.smaps_rollup, o.exe, o.cwd, o.fds})
+        CHECK(code == errc::zombie);
     for (auto const code : {o.stat, o.status, o.comm, o.limits}) CHECK(code == errc{});
     CHECK(p.check().has_value());
 
@@ -149,8 +152,8 @@ TEST_CASE("a vanished process is vanished in each of its files")
     REQUIRE(handle.has_value());
     auto const& p = handle.value();
     auto const o = read_all(p);
-    for (auto const code : {o.maps, o.smaps, o.cmdline, o.environ, o.auxv, o.smaps_rollup, o.exe, o.cwd, o.io, o.stat, o.status, o.statm, o.comm, o.stack,
-                            o.wchan, o.syscall, o.limits, o.fds, o.cgroup})
+    for (auto const code : {o.maps, o.smaps, o.cmdline, o.environ, o.auxv, o.smaps_rollup, o.exe, o.cwd, o.io, o.stat, o.status,
+                            o.statm, o.comm, o.stack, o.wchan, o.syscall, o.limits, o.fds, o.cgroup})
         CHECK(code == errc::vanished);
     CHECK(walk(p.children()) == errc::vanished);
     CHECK(walk(p.threads<pf::stat>()) == errc::vanished);

@@ -37,6 +37,15 @@ machine const machines[] = {
     {"linux-6.1-aarch64", 1795425529, 289, 39},
 };
 
+/// The machine's tree, unpacked once for all test cases.
+tp::tests::recorded_tree const& tree_of(machine const& wanted)
+{
+    static std::map<std::string, tp::tests::recorded_tree> trees;
+    auto const& tree = trees.try_emplace(wanted.name, wanted.name).first->second;
+    REQUIRE(tree.is_unpacked());
+    return tree;
+}
+
 constexpr tp::tgid specimen_id{83};
 
 /// Reads \p File, and counts how often each outcome came.
@@ -90,8 +99,7 @@ TEST_CASE("every file of every recorded task decodes, or is one that its task ha
 {
     for (auto const& machine : machines) {
         CAPTURE(machine.name);
-        tp::tests::recorded_tree const tree{machine.name};
-        REQUIRE(tree.is_unpacked());
+        auto const& tree = tree_of(machine);
         auto const root = tree.root();
         std::map<std::string, int> outcomes;
         int processes = 0, threads = 0, kernel_threads = 0, zombies = 0;
@@ -104,8 +112,9 @@ TEST_CASE("every file of every recorded task decodes, or is one that its task ha
             auto const p = tp::process::open(id.tgid, root.c_str());
             REQUIRE(p.has_value());
             CHECK(p.value().check().has_value());
-            read_all<pf::stat, pf::statm, pf::status, pf::comm, pf::cmdline, pf::environ, pf::auxv, pf::smaps_rollup, pf::limits, pf::stack, pf::wchan,
-                     pf::syscall, pf::io, pf::schedstat, pf::cgroup, pf::oom_score, pf::oom_score_adj, pf::exe, pf::cwd, pf::root>(p.value(), outcomes);
+            read_all<pf::stat, pf::statm, pf::status, pf::comm, pf::cmdline, pf::environ, pf::auxv, pf::smaps_rollup, pf::limits,
+                     pf::stack, pf::wchan, pf::syscall, pf::io, pf::schedstat, pf::cgroup, pf::oom_score, pf::oom_score_adj,
+                     pf::exe, pf::cwd, pf::root>(p.value(), outcomes);
             vmas += walk(p.value().maps(), errc::kernel_thread, errc::zombie);
             smaps += walk(p.value().smaps(), errc::kernel_thread, errc::zombie);
             walk(p.value().fds(), errc::zombie, errc::unsupported); // directories without an entry are not in the tree
@@ -115,7 +124,8 @@ TEST_CASE("every file of every recorded task decodes, or is one that its task ha
                 ++threads;
                 auto const t = p.value().thread(row.id().tid);
                 REQUIRE(t.has_value());
-                read_all<pf::stat, pf::status, pf::comm, pf::schedstat, pf::stack, pf::wchan, pf::syscall, pf::children>(t.value(), outcomes);
+                read_all<pf::stat, pf::status, pf::comm, pf::schedstat, pf::stack, pf::wchan, pf::syscall,
+                         pf::children>(t.value(), outcomes);
             }
             CHECK(range.status().has_value());
             CHECK(range.report().vanished == 0);
@@ -144,8 +154,7 @@ TEST_CASE("every file of every recorded task decodes, or is one that its task ha
 TEST_CASE("the recorded machines' numbers are their own")
 {
     for (auto const& machine : machines) {
-        tp::tests::recorded_tree const tree{machine.name};
-        REQUIRE(tree.is_unpacked());
+        auto const& tree = tree_of(machine);
         auto const info = tp::read_system_info(tree.root().c_str());
         REQUIRE(info.has_value());
         CHECK(info.value().page_size == tp::bytes{4096});
@@ -156,7 +165,8 @@ TEST_CASE("the recorded machines' numbers are their own")
         auto const stat = specimen_of(tree).read<pf::stat>(memory);
         REQUIRE(stat.has_value());
         CHECK(stat.value().starttime.count == machine.specimen_started);
-        CHECK(tp::start_time(stat.value(), info.value()).value().count == machine.boot_time * 1'000'000'000 + machine.specimen_started * 10'000'000);
+        CHECK(tp::start_time(stat.value(), info.value()).value().count
+              == machine.boot_time * 1'000'000'000 + machine.specimen_started * 10'000'000);
     }
 }
 
@@ -165,8 +175,7 @@ TEST_CASE("the specimen's threads, child and zombie carry their names")
     std::map<int, std::string> const wanted{{83, "specimen"}, {85, "worker"}, {86, "a b"}, {87, "a) R 1 (b"}, {88, "x:y\tz"}, {89, "new\nline"},
                                             {90, "\xff\xfe"}, {91, ""}, {92, "kworker/0:1-lie"}};
     for (auto const& machine : machines) {
-        tp::tests::recorded_tree const tree{machine.name};
-        REQUIRE(tree.is_unpacked());
+        auto const& tree = tree_of(machine);
         auto const root = tree.root();
         std::map<int, std::string> stats, statuses, comms;
         for (auto const& [id, stat, status, comm] : tp::threads<pf::stat, pf::status, pf::comm>({.root = root.c_str()})) {
@@ -207,8 +216,7 @@ TEST_CASE("the specimen's threads, child and zombie carry their names")
 TEST_CASE("the specimen's limits, status and files are what it set up")
 {
     for (auto const& machine : machines) {
-        tp::tests::recorded_tree const tree{machine.name};
-        REQUIRE(tree.is_unpacked());
+        auto const& tree = tree_of(machine);
         auto const specimen = specimen_of(tree);
         auto const limits = specimen.read<pf::limits>();
         REQUIRE(limits.has_value());
@@ -258,8 +266,7 @@ TEST_CASE("the specimen's vmas are what it mapped")
 {
     for (auto const& machine : machines) {
         CAPTURE(machine.name);
-        tp::tests::recorded_tree const tree{machine.name};
-        REQUIRE(tree.is_unpacked());
+        auto const& tree = tree_of(machine);
         auto const specimen = specimen_of(tree);
         std::size_t count = 0;
         tp::address end;

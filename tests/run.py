@@ -316,14 +316,14 @@ def bench(json_file):
         return 1
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        for program in sorted((BUILD / "bench" / "benchmarks").iterdir()):
-            if program.is_file() and os.access(program, os.X_OK):
-                measured = pathlib.Path(scratch) / f"{program.name}.json"
-                print(f"== {program.name}", flush=True)
-                if subprocess.run([program, "--json", measured], stdin=subprocess.DEVNULL, check=False).returncode:
-                    print(f"{program.name} failed", file=sys.stderr)
-                    return 1
-                rows += json.loads(measured.read_text())
+        built = [p for p in (BUILD / "bench" / "benchmarks").iterdir() if p.is_file() and os.access(p, os.X_OK)]
+        for program in sorted(built + [ROOT / "benchmarks" / "include_cost.py"], key=lambda p: p.name):
+            measured = pathlib.Path(scratch) / f"{program.name}.json"
+            print(f"== {program.name}", flush=True)
+            if subprocess.run([program, "--json", measured], stdin=subprocess.DEVNULL, check=False).returncode:
+                print(f"{program.name} failed", file=sys.stderr)
+                return 1
+            rows += json.loads(measured.read_text())
     if json_file:
         pathlib.Path(json_file).write_text(json.dumps(rows, indent=2) + "\n")
     return 0

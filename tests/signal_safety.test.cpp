@@ -91,13 +91,17 @@ sigjmp_buf back;
 
 void on_fault(int, siginfo_t* info, void*)
 {
-    look_around(from_handler, tp::tgid{static_cast<std::int32_t>(tp::io::system_call(SYS_getpid).value())}, reinterpret_cast<std::uintptr_t>(info->si_addr));
+    look_around(from_handler, tp::tgid{static_cast<std::int32_t>(tp::io::system_call(SYS_getpid).value())},
+                reinterpret_cast<std::uintptr_t>(info->si_addr));
     siglongjmp(back, 1);
 }
 
 findings from_malloc;
 std::uint64_t place_for_malloc;
-void look_from_malloc() { look_around(from_malloc, tp::tgid{static_cast<std::int32_t>(tp::io::system_call(SYS_getpid).value())}, place_for_malloc); }
+void look_from_malloc()
+{
+    look_around(from_malloc, tp::tgid{static_cast<std::int32_t>(tp::io::system_call(SYS_getpid).value())}, place_for_malloc);
+}
 
 } // namespace
 

@@ -105,7 +105,8 @@ void prepare_threads()
         start_thread(stay, as_pointer(i));
         for (int passing = 0; passing < 2; ++passing) start_thread(pass, as_pointer(random() % 12'000'000));
     }
-    while (std::any_of(storm_account->staying.begin(), storm_account->staying.end(), [](auto const& tid) { return tid == 0; })) usleep(1000);
+    auto const has_not_begun = [](auto const& tid) { return tid == 0; };
+    while (std::any_of(storm_account->staying.begin(), storm_account->staying.end(), has_not_begun)) usleep(1000);
 }
 
 [[noreturn]] void storm_of_processes()
@@ -160,7 +161,8 @@ TEST_CASE("in a storm of processes and threads a walk misses nothing that stays,
         return seen;
     };
     auto const missing_threads_in = [&](seen_in_a_walk const& seen) {
-        return static_cast<unsigned>(std::count_if(account.staying.begin(), account.staying.end(), [&](auto const& tid) { return seen.tids.count(tid) == 0; }));
+        auto const is_missing = [&](auto const& tid) { return seen.tids.count(tid) == 0; };
+        return static_cast<unsigned>(std::count_if(account.staying.begin(), account.staying.end(), is_missing));
     };
     auto const check_processes = [&](seen_in_a_walk const& seen) {
         for (auto const& c : staying) missing_processes += seen.tids.count(c.pid()) == 0;

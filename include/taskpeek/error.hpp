@@ -241,6 +241,7 @@ constexpr error_text error::message() const noexcept
     switch (code) {
     case errc::vanished:
         if (task == task_id{}) out << what << " is not there";
+        else if (file == kernel_file::process) { out << "there is no "; who(); }
         else { who() << " has gone; its " << what << " could not be read"; }
         break;
     case errc::denied: out << "reading " << what; of_whom(); out << " was denied"; break;

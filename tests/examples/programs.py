@@ -91,7 +91,9 @@ class Child:
     """A process of our own, running Python code that calls `ready(…)` at its end. `facts` is what it told there."""
 
     def __init__(self, code="ready()", user=(), **options):
-        command_line = [*user, sys.executable, "-S", "-c", PRELUDE + code]
+        # The interpreter that runs this may be root's own, in a directory closed to others.
+        python = "/usr/bin/python3" if user and os.access("/usr/bin/python3", os.X_OK) else sys.executable
+        command_line = [*user, python, "-S", "-c", PRELUDE + code]
         options = {"cwd": "/"} | options
         self.process = subprocess.Popen(command_line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
         self.facts = self.process.stdout.readline().split()

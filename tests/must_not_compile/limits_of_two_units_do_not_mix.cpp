@@ -6,9 +6,10 @@ bool set(taskpeek::process const& process)
 {
     using taskpeek::resource;
 #ifdef MUST_NOT_COMPILE
-    taskpeek::rlimit<resource::nofile> const few{taskpeek::limit_value{taskpeek::bytes{4}}, taskpeek::limit_value{taskpeek::bytes{4}}};
+    taskpeek::limit_value const four{taskpeek::bytes{4}};
 #else
-    taskpeek::rlimit<resource::nofile> const few{taskpeek::limit_value{taskpeek::file_count{4}}, taskpeek::limit_value{taskpeek::file_count{4}}};
+    taskpeek::limit_value const four{taskpeek::file_count{4}};
 #endif
+    taskpeek::rlimit<resource::nofile> const few{four, four};
     return taskpeek::set_rlimit<resource::nofile>(process, few).has_value();
 }

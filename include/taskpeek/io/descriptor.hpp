@@ -33,7 +33,7 @@ public:
         fd_ = -1;
         return fd;
     }
-    constexpr void reset() noexcept
+    [[gnu::always_inline]] constexpr void reset() noexcept
     {
         if (fd_ >= 0) io::close(fd_);
         fd_ = -1;
@@ -44,7 +44,7 @@ private:
 };
 
 /// Opens \p path below \p directory (AT_FDCWD: the working directory). \p file is what an error will name.
-[[nodiscard]] inline result<descriptor> open(int directory, char const* path, int flags, kernel_file file, task_id task = {}) noexcept
+[[nodiscard, gnu::always_inline]] inline result<descriptor> open(int directory, char const* path, int flags, kernel_file file, task_id task = {}) noexcept
 {
     auto const fd = open_at(directory, path, flags);
     if (!fd.ok()) return os_failure(fd.error(), file, task);

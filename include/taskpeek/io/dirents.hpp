@@ -68,7 +68,7 @@ private:
     [[nodiscard]] char const* name_at(std::size_t entry) const noexcept { return memory_.data() + entry + 19; }
     [[nodiscard]] bool has_room() const noexcept { return memory_.size() - filled_ >= longest_entry; }
 
-    [[gnu::noinline]] bool refill() noexcept
+    [[gnu::always_inline]] bool refill() noexcept
     {
         bool const begins = batches_ == 0 && !finished_;
         fill();
@@ -85,7 +85,7 @@ private:
     }
 
     /// Fills the memory: a short batch is not the end, an empty one is.
-    void fill() noexcept
+    [[gnu::always_inline]] void fill() noexcept
     {
         at_ = filled_ = 0;
         while (!finished_) {

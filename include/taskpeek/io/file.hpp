@@ -21,8 +21,8 @@ enum class read_mode : bool {
 /// Reads the file \p path below \p directory whole. One open, one read for a file that fits, one close.
 /// Errors: as the kernel answers; truncated with `offset` bytes when it outgrows \p into, whose bytes are then the file's first.
 /// Lifetime: a view into \p into.
-[[nodiscard, gnu::always_inline]] inline result<std::string_view> read_file(int directory, char const* path, lent_buffer into, read_mode mode,
-                                                        kernel_file file) noexcept
+[[nodiscard, gnu::always_inline]] inline result<std::string_view> read_file(int directory, char const* path, lent_buffer into,
+                                                                            read_mode mode, kernel_file file) noexcept
 {
     auto const opened = open_at(directory, path, O_RDONLY);
     if (!opened.ok()) return os_failure(opened.error(), file);
@@ -48,7 +48,8 @@ enum class read_mode : bool {
 /// The target of the link \p path below \p directory: byte for byte what the kernel prints.
 /// Errors: as the kernel answers; truncated when it fills \p into.
 /// Lifetime: a view into \p into.
-[[nodiscard, gnu::always_inline]] inline result<std::string_view> read_link(int directory, char const* path, lent_buffer into, kernel_file file) noexcept
+[[nodiscard, gnu::always_inline]] inline result<std::string_view> read_link(int directory, char const* path, lent_buffer into,
+                                                                            kernel_file file) noexcept
 {
     auto const got = read_link_at(directory, path, into.data(), into.size());
     if (!got.ok()) return os_failure(got.error(), file);

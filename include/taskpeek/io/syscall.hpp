@@ -36,7 +36,8 @@ private:
 };
 
 /// Makes system call \p number; arguments are integers or pointers as the kernel's own signature has them.
-[[gnu::always_inline]] inline answer system_call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) noexcept
+[[gnu::always_inline]] inline answer system_call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
+                                                 long f = 0) noexcept
 {
 #if defined __x86_64__ && !defined __ILP32__
     long result;
@@ -90,7 +91,8 @@ inline answer pread(int fd, char* into, std::size_t size, std::uint64_t offset) 
     auto const low = static_cast<long>(offset);
     auto const high = static_cast<long>(offset >> 32);
 #if defined __arm__ || defined __mips__ || defined __powerpc__
-    return system_call(SYS_pread64, fd, as_argument(into), static_cast<long>(size), 0, low, high); // 64-bit values start at an even register
+    // 64-bit values start at an even register
+    return system_call(SYS_pread64, fd, as_argument(into), static_cast<long>(size), 0, low, high);
 #else
     return system_call(SYS_pread64, fd, as_argument(into), static_cast<long>(size), low, high);
 #endif
@@ -105,7 +107,7 @@ inline answer pread(int fd, char* into, std::size_t size, std::uint64_t offset) 
     return system_call(SYS_readlinkat, directory, as_argument(path), as_argument(into), static_cast<long>(size));
 }
 
-inline answer read_directory(int fd, char* into, std::size_t size) noexcept
+[[gnu::always_inline]] inline answer read_directory(int fd, char* into, std::size_t size) noexcept
 {
     return system_call(SYS_getdents64, fd, as_argument(into), static_cast<long>(size));
 }

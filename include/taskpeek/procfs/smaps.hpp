@@ -93,9 +93,12 @@ struct smap {
         each_field(*this, [](char const*, auto& field) noexcept { field.reset(); });
         mapping.read(in, last);
         if (!in.ok()) return;
-        in = text::read_fields(in, *this, [this](text::cursor const& at) { return vm_flags.has_value() || next_line(at) != line::of_this_vma; });
+        in = text::read_fields(in, *this, [this](text::cursor const& at) {
+            return vm_flags.has_value() || next_line(at) != line::of_this_vma;
+        });
         // without VmFlags, which every kernel since 3.8 prints last, only the next vma or the end shows that this one is whole
-        if (last == last_text::no && !vm_flags && in.ok() && next_line(in) == line::cut_short) in.fail_at(in.rest().data() + in.rest().size());
+        if (last == last_text::no && !vm_flags && in.ok() && next_line(in) == line::cut_short)
+            in.fail_at(in.rest().data() + in.rest().size());
     }
 
     constexpr void mark_truncated() noexcept { mapping.mark_truncated(); }

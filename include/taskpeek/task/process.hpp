@@ -57,10 +57,25 @@ public:
         return success();
     }
 
+    /// A lending range over its vmas in ascending order. `status()` tells vanished, zombie, kernel_thread and denied apart.
+    /// A line longer than the memory (8 KiB, or \p memory: 192 bytes at least) comes with its path truncated. Lifetime: borrows the handle.
+    [[nodiscard]] live_records<procfs::vma> maps(lent_buffer memory = {}) const& noexcept { return records_of<procfs::vma>(memory); }
+    live_records<procfs::vma> maps(lent_buffer = {}) const&& = delete;
+
+    /// A lending range over its vmas with their numbers; see `maps`.
+    [[nodiscard]] live_records<procfs::smap> smaps(lent_buffer memory = {}) const& noexcept { return records_of<procfs::smap>(memory); }
+    live_records<procfs::smap> smaps(lent_buffer = {}) const&& = delete;
+
 protected:
     task_handle(task_id id, io::descriptor directory) noexcept : id_{id}, directory_{static_cast<io::descriptor&&>(directory)} {}
 
 private:
+    template <class Record>
+    [[nodiscard]] live_records<Record> records_of(lent_buffer memory) const noexcept
+    {
+        return live_records<Record>{live_file<Record>{directory(), id(), memory}};
+    }
+
     task_id id_;
     io::descriptor directory_;
 };
@@ -146,15 +161,6 @@ public:
     template <kernel_record... Files>
     thread_walk<Files...> threads(walk_options const& = {}) const&& = delete; // borrows the handle: keep it
 
-    /// A lending range over its vmas in ascending order. `status()` tells vanished, zombie, kernel_thread and denied apart.
-    /// A line longer than the memory (8 KiB, or \p memory: 192 bytes at least) comes with its path truncated. Lifetime: borrows the handle.
-    [[nodiscard]] live_records<procfs::vma> maps(lent_buffer memory = {}) const& noexcept { return records_of<procfs::vma>(memory); }
-    live_records<procfs::vma> maps(lent_buffer = {}) const&& = delete;
-
-    /// A lending range over its vmas with their numbers; see `maps`.
-    [[nodiscard]] live_records<procfs::smap> smaps(lent_buffer memory = {}) const& noexcept { return records_of<procfs::smap>(memory); }
-    live_records<procfs::smap> smaps(lent_buffer = {}) const&& = delete;
-
     /// A lending range over the children of all its threads. Lifetime: borrows the handle.
     [[nodiscard]] child_walk children() const& noexcept;
     child_walk children() const&& = delete;
@@ -166,12 +172,6 @@ public:
 
 private:
     using task_handle::task_handle;
-
-    template <class Record>
-    [[nodiscard]] live_records<Record> records_of(lent_buffer memory) const noexcept
-    {
-        return live_records<Record>{live_file<Record>{directory(), id(), memory}};
-    }
 };
 
 /// Lending range over the children of all threads of a process (`task/<tid>/children`, fs/proc/array.c, since 3.5, with
@@ -240,7 +240,8 @@ private:
                 text_ = {};
                 return true;
             }
-            auto const why = opened.error().code == errc::vanished ? detail::explain(tasks_.get(), prefix, opened.error(), false) : opened.error();
+            auto const why = opened.error().code == errc::vanished ? detail::explain(tasks_.get(), prefix, opened.error(), false)
+                                                                   : opened.error();
             if (why.code != errc::vanished && why.code != errc::zombie) { failure_ = why; return false; }
         }
         if (threads_.error() != 0) failure_ = os_failure(threads_.error(), kernel_file::task, leader_of(process_));
@@ -254,10 +255,14 @@ private:
         if (space == std::string_view::npos) {
             if (!text_.empty()) __builtin_memmove(children_text_.data(), text_.data(), text_.size());
             auto const got = io::read(children_.get(), children_text_.data() + text_.size(), children_text_.size() - text_.size());
-            if (!got.ok() && got.error() != 3) { failure_ = os_failure(got.error(), kernel_file::children, leader_of(process_)); return false; } // ESRCH: this thread has gone
+            if (!got.ok() && got.error() != 3) { // ESRCH: this thread has gone
+                failure_ = os_failure(got.error(), kernel_file::children, leader_of(process_));
+                return false;
+            }
             if (!got.ok()) return false;
             if (got.value() == 0) {
-                if (!text_.empty()) failure_ = {errc::truncated, kernel_file::children, 0, leader_of(process_), static_cast<std::uint32_t>(text_.size())};
+                if (!text_.empty())
+                    failure_ = {errc::truncated, kernel_file::children, 0, leader_of(process_), static_cast<std::uint32_t>(text_.size())};
                 return false;
             }
             text_ = {children_text_.data(), text_.size() + got.count()};

@@ -39,7 +39,8 @@ inline constexpr io::read_mode read_mode_of =
 /// What the task whose directory is \p prefix below \p directory has become, as its `stat` tells: neither an empty file nor
 /// ENOENT, ESRCH or EACCES on another one proves anything.
 /// \return the reason why \p failed could not be read; `found` itself when `stat` explains nothing.
-[[nodiscard, gnu::noinline, gnu::cold]] inline error explain(int directory, io::short_path prefix, error found, bool wants_address_space) noexcept
+[[nodiscard, gnu::noinline, gnu::cold]] inline error explain(int directory, io::short_path prefix, error found,
+                                                             bool wants_address_space) noexcept
 {
     buffer<procfs::stat::typical_size> memory;
     auto const text = io::read_file(directory, (prefix / "stat").c_str(), memory, io::read_mode::at_once, kernel_file::stat);
@@ -55,7 +56,8 @@ inline constexpr io::read_mode read_mode_of =
     auto const& s = stat.value();
     bool const refused = found.code == errc::denied;
     if (wants_address_space && s.is_kernel_thread()) found.code = errc::kernel_thread;
-    else if ((wants_address_space || !refused) && (s.state == procfs::task_state::zombie || s.state == procfs::task_state::dead)) found.code = errc::zombie;
+    else if ((wants_address_space || !refused) && (s.state == procfs::task_state::zombie || s.state == procfs::task_state::dead))
+        found.code = errc::zombie;
     else if (!refused && s.flags.has(procfs::task_flag::exiting)) found.code = errc::vanished;
     else if (found.os_error == 2) found.code = errc::unsupported; // ENOENT, and the task is well
     else if (found.os_error == 3) found.code = errc::os;          // ESRCH, and the task is well: nobody knows why
@@ -83,7 +85,8 @@ template <kernel_record File>
         auto failure = text.error();
         failure.task = id;
         bool const gone = failure.code == errc::vanished;
-        if (gone || (failure.code == errc::denied && needs_address_space<File>)) failure = explain(directory, prefix, failure, needs_address_space<File>);
+        if (gone || (failure.code == errc::denied && needs_address_space<File>))
+            failure = explain(directory, prefix, failure, needs_address_space<File>);
         return failure;
     }
     if (text.value().empty()) [[unlikely]] {

@@ -97,8 +97,8 @@ private:
     }
 
     template <std::size_t... Index>
-    [[nodiscard, gnu::always_inline]] bool fill_each([[maybe_unused]] int directory, [[maybe_unused]] io::short_path const& prefix, [[maybe_unused]] lent_buffer text,
-                                 std::index_sequence<Index...>) noexcept
+    [[nodiscard, gnu::always_inline]] bool fill_each([[maybe_unused]] int directory, [[maybe_unused]] io::short_path const& prefix,
+                                                     [[maybe_unused]] lent_buffer text, std::index_sequence<Index...>) noexcept
     {
         return (fill_one<Index, Files>(directory, prefix, text) && ...);
     }

@@ -201,7 +201,7 @@ private:
         return false;
     }
 
-    bool next_process() noexcept
+    [[gnu::always_inline]] bool next_process() noexcept
     {
         for (std::int32_t number; (number = processes_.next()) >= 0;) {
             io::short_path path;
@@ -222,7 +222,7 @@ private:
         return false;
     }
 
-    void enter(tgid process, io::descriptor task_directory) noexcept
+    [[gnu::always_inline]] void enter(tgid process, io::descriptor task_directory) noexcept
     {
         process_ = process;
         tasks_ = static_cast<io::descriptor&&>(task_directory);
