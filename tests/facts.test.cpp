@@ -16,6 +16,7 @@
 #include <elf.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 namespace tp = taskpeek;
 namespace vas = taskpeek::vas;
@@ -25,6 +26,11 @@ TEST_CASE("the facts of a process are those that it was told itself")
     tp::tests::child const other{[] {}};
     auto const process = tp::process::open(tp::tgid{other.pid()});
     REQUIRE(process);
+    std::string call = "running"; // until it is in its pause(2) it has no stack pointer to tell
+    for (int tries = 0; tries < 10'000 && call == "running"; ++tries) {
+        usleep(1000);
+        std::ifstream{"/proc/" + std::to_string(other.pid()) + "/syscall"} >> call;
+    }
     std::vector<vas::image> images(64);
     std::vector<vas::stack_pointer> pointers(16);
     auto const gathered = vas::gather(process.value(), {images, pointers});

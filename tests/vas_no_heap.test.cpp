@@ -18,6 +18,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <span>
 
 namespace tp = taskpeek;
 namespace vas = tp::vas;
@@ -60,9 +61,14 @@ TEST_CASE("nothing that works in lent memory allocates or touches errno")
         sink = n;
     });
     CHECK(sink > 10);
-    check_quiet([&] { sink = vas::read_model(process.value(), {{images, pointers}, stretches, text}, {.numbers = true}).value().ranges.size(); });
+    check_quiet([&] {
+        sink = vas::read_model(process.value(), {{images, pointers}, stretches, text}, {.numbers = true}).value().ranges.size();
+    });
     CHECK(sink > 10);
-    check_quiet([&] { vas::diff(std::span<vas::range const>{stretches, 20}, std::span<vas::range const>{stretches, 10}, [&](auto const&) { sink = 1; }); });
+    check_quiet([&] {
+        std::span<vas::range const> const all{stretches};
+        vas::diff(all.first(20), all.first(10), [&](auto const&) { sink = 1; });
+    });
     for (bool const scan : {false, true}) {
         check_quiet([&] {
             auto finder = vas::finder::open(process.value(), names);
@@ -70,7 +76,9 @@ TEST_CASE("nothing that works in lent memory allocates or touches errno")
             sink = finder.value().find(stretches[4].start).value().has_value();
         });
     }
-    check_quiet([&] { sink = vas::read_residency(process.value(), tp::address{0x10000}, tp::address{0x20000}, tp::bytes{4096}).has_value(); });
+    check_quiet([&] {
+        sink = vas::read_residency(process.value(), tp::address{0x10000}, tp::address{0x20000}, tp::bytes{4096}).has_value();
+    });
     check_quiet([&] { sink = vas::read_kernel_half().value().region_count; });
     CHECK(sink > 5);
 }
