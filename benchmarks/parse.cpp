@@ -114,7 +114,9 @@ int main(int argc, char** argv)
         {"auxv", decode<pf::auxv>},
     };
     for (auto& d : decoders)
-        benchmark::RegisterBenchmark(d.name.c_str(), [&d](benchmark::State& state) { measure(state, d); })->Repetitions(5)->ReportAggregatesOnly()->MinTime(0.1);
+        benchmark::RegisterBenchmark(d.name.c_str(), [&d](benchmark::State& state) { measure(state, d); })
+            ->Repetitions(5)
+            ->ReportAggregatesOnly()->MinTime(0.1);
 
     keep_medians reporter{decoders};
     benchmark::RunSpecifiedBenchmarks(&reporter);

@@ -126,7 +126,8 @@ int main(int argc, char** argv)
     libproc2 all_stat{{PIDS_ID_PID, PIDS_ID_TGID, PIDS_ID_PPID, PIDS_STATE, PIDS_TIME_START, PIDS_TICS_USER, PIDS_TICS_SYSTEM, PIDS_FLT_MIN,
                        PIDS_PRIORITY, PIDS_NICE, PIDS_PROCESSOR, PIDS_SCHED_CLASS},
                       PIDS_FETCH_THREADS_TOO};
-    libproc2 all_status{{PIDS_ID_PID, PIDS_ID_EUID, PIDS_ID_RUID, PIDS_ID_EGID, PIDS_VM_RSS, PIDS_VM_SIZE, PIDS_VM_DATA, PIDS_VM_SWAP, PIDS_SIGNALS},
+    libproc2 all_status{{PIDS_ID_PID, PIDS_ID_EUID, PIDS_ID_RUID, PIDS_ID_EGID, PIDS_VM_RSS, PIDS_VM_SIZE, PIDS_VM_DATA, PIDS_VM_SWAP,
+                         PIDS_SIGNALS},
                         PIDS_FETCH_TASKS_ONLY};
 
     std::pair<bench::contest, int> contests[] = {

@@ -82,7 +82,7 @@ TEST_CASE("a listing that the memory holds comes in one batch, one that it does 
     tp::tests::waiting_threads const threads{std::vector<std::string>(100, "lister")};
     for (auto const order : {tp::io::listing_order::by_number, tp::io::listing_order::by_place}) {
         auto const whole = list("/proc/self/task", 32 * 128, order);
-        CHECK(whole.numbers.size() == 101);
+        CHECK(whole.numbers.size() == tp::tests::own_thread_count());
         CHECK_FALSE(whole.several);
         auto const pieces = list("/proc/self/task", 512, order);
         CHECK(pieces.numbers == whole.numbers);

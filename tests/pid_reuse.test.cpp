@@ -190,7 +190,7 @@ TEST_CASE("a handle that is read while its number changes hands tells of the fir
                     if (gone) ++after;
                     auto range = p->threads<pf::comm>();
                     for (auto const& [id, name] : range)
-                        if (name) VERIFY(name.value().name == mine);
+                        if (name && id.is_leader()) VERIFY(name.value().name == mine); // the thread sanitizer adds one
                 }
                 _exit(0);
             }};

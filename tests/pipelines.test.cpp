@@ -135,7 +135,8 @@ TEST_CASE("pipelines over the machine's threads find what loops find")
     tp::tests::child const c;
     auto const of_child = collect(tp::threads<pf::stat>() | ranges::views::filter([&](auto const& row) { return row.id().tgid == c.id(); })
                         | ranges::views::transform([](auto const& row) { return row.template get<pf::stat>().value().ppid.value; }));
-    CHECK(of_child == std::vector{getpid()});
+    CHECK_FALSE(of_child.empty());
+    for (auto const ppid : of_child) CHECK(ppid == getpid());
 
     auto walk = tp::processes<pf::stat>();
     auto const found = ranges::find_if(walk, [&](auto const& row) { return row.id().tgid == c.id(); });

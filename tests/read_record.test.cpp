@@ -139,8 +139,8 @@ TEST_CASE("a process of which only the leader has ended is a zombie to look at, 
         else CHECK(cmdline.error().code == errc::zombie);
     }
     CHECK(range.status().has_value());
-    CHECK(threads == 2);
-    CHECK(readable == 1);
+    CHECK(threads >= 2); // the thread sanitizer adds one
+    CHECK(readable == threads - 1);
 }
 
 TEST_CASE("a vanished process is vanished in each of its files")

@@ -69,8 +69,9 @@ struct findings {
     out.errno_after = errno;
 }
 
-void check(findings const& f, int own_threads)
+void check(findings const& f)
 {
+    auto const own_threads = static_cast<int>(tp::tests::own_thread_count());
     CHECK(f.walked);
     CHECK(f.tasks >= own_threads);
     CHECK(f.own_threads == own_threads);
@@ -129,7 +130,7 @@ TEST_CASE("everything works in a SIGSEGV handler on an alternate stack of 64 KiB
 
     sigaction(SIGSEGV, &action_before, nullptr);
     sigaltstack(&stack_before, nullptr);
-    check(from_handler, 3);
+    check(from_handler);
     std::size_t untouched = 0;
     while (untouched < size && memory[untouched] == 0x5a) ++untouched;
     MESSAGE("stack used, the frame of the signal included: ", size - untouched, " bytes");
@@ -150,7 +151,7 @@ TEST_CASE("everything works in the middle of malloc")
     std::free(p);
     CHECK(count == 1); // and none from inside
     CHECK((tp::tests::inside_malloc == nullptr));
-    check(from_malloc, 1);
+    check(from_malloc);
     munmap(place, 4096);
 }
 
@@ -159,10 +160,9 @@ TEST_CASE("everything works in a vfork child")
     auto* const place = unreachable_page();
     auto const address = reinterpret_cast<std::uintptr_t>(place);
     auto const parent = tp::tgid{getpid()};
-    // the child shares this memory: volatile, for the compiler does not know that
-    static findings shared;
-    shared = {};
-    auto* volatile const out = &shared;
+    // shared memory: the thread sanitizer makes vfork a fork
+    auto* const out = static_cast<findings*>(mmap(nullptr, sizeof(findings), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    REQUIRE(out != MAP_FAILED);
     auto const pid = vfork(); // NOLINT: that is the point
     REQUIRE(pid >= 0);
     if (pid == 0) {
@@ -173,6 +173,7 @@ TEST_CASE("everything works in a vfork child")
     REQUIRE(waitpid(pid, &status, 0) == pid);
     CHECK(WIFEXITED(status));
     CHECK(WEXITSTATUS(status) == 7);
-    check(shared, 1);
+    check(*out);
+    munmap(out, sizeof(findings));
     munmap(place, 4096);
 }

@@ -141,7 +141,7 @@ enum class kernel_file : std::uint8_t {
 class error_text {
 public:
     [[nodiscard]] constexpr std::string_view view() const& noexcept { return {text_, size_}; }
-    std::string_view view() const&& = delete; // would dangle: keep the error_text
+    [[nodiscard]] std::string_view view() const&& = delete; // would dangle: keep the error_text
     [[nodiscard]] constexpr operator std::string_view() const& noexcept { return view(); }
     operator std::string_view() const&& = delete;
 

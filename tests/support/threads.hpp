@@ -5,6 +5,8 @@
 /// Threads that take a name and wait.
 
 #include <condition_variable>
+#include <cstddef>
+#include <filesystem>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -17,6 +19,14 @@
 namespace taskpeek::tests {
 
 [[nodiscard]] inline int own_tid() { return static_cast<int>(::syscall(SYS_gettid)); }
+
+/// How many threads this process has: the thread sanitizer adds one of its own.
+[[nodiscard]] inline std::size_t own_thread_count()
+{
+    std::size_t count = 0;
+    for (auto const& entry : std::filesystem::directory_iterator{"/proc/self/task"}) count += entry.path().has_filename();
+    return count;
+}
 
 /// What the kernel must give back byte for byte.
 [[nodiscard]] inline std::vector<std::string> awkward_names()

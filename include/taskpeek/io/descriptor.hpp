@@ -44,7 +44,8 @@ private:
 };
 
 /// Opens \p path below \p directory (AT_FDCWD: the working directory). \p file is what an error will name.
-[[nodiscard, gnu::always_inline]] inline result<descriptor> open(int directory, char const* path, int flags, kernel_file file, task_id task = {}) noexcept
+[[nodiscard, gnu::always_inline]] inline result<descriptor> open(int directory, char const* path, int flags, kernel_file file,
+                                                                    task_id task = {}) noexcept
 {
     auto const fd = open_at(directory, path, flags);
     if (!fd.ok()) return os_failure(fd.error(), file, task);

@@ -60,11 +60,11 @@ public:
     /// A lending range over its vmas in ascending order. `status()` tells vanished, zombie, kernel_thread and denied apart.
     /// A line longer than the memory (8 KiB, or \p memory: 192 bytes at least) comes with its path truncated. Lifetime: borrows the handle.
     [[nodiscard]] live_records<procfs::vma> maps(lent_buffer memory = {}) const& noexcept { return records_of<procfs::vma>(memory); }
-    live_records<procfs::vma> maps(lent_buffer = {}) const&& = delete;
+    [[nodiscard]] live_records<procfs::vma> maps(lent_buffer = {}) const&& = delete;
 
     /// A lending range over its vmas with their numbers; see `maps`.
     [[nodiscard]] live_records<procfs::smap> smaps(lent_buffer memory = {}) const& noexcept { return records_of<procfs::smap>(memory); }
-    live_records<procfs::smap> smaps(lent_buffer = {}) const&& = delete;
+    [[nodiscard]] live_records<procfs::smap> smaps(lent_buffer = {}) const&& = delete;
 
 protected:
     task_handle(task_id id, io::descriptor directory) noexcept : id_{id}, directory_{static_cast<io::descriptor&&>(directory)} {}
@@ -163,12 +163,12 @@ public:
 
     /// A lending range over the children of all its threads. Lifetime: borrows the handle.
     [[nodiscard]] child_walk children() const& noexcept;
-    child_walk children() const&& = delete;
+    [[nodiscard]] child_walk children() const&& = delete;
 
     /// A lending range over its open descriptors; `status()` tells a zombie, which has none, from a process without any.
     /// Lifetime: borrows the handle.
     [[nodiscard]] fd_walk fds() const& noexcept;
-    fd_walk fds() const&& = delete;
+    [[nodiscard]] fd_walk fds() const&& = delete;
 
 private:
     using task_handle::task_handle;

@@ -174,7 +174,7 @@ private:
     static constexpr Int largest = static_cast<Int>(static_cast<std::make_unsigned_t<Int>>(-1) >> (std::signed_integral<Int> ? 1 : 0));
 
     /// Most numbers of a kernel file have one digit: they need no call.
-    [[gnu::always_inline]] constexpr scanned next_decimal() const noexcept
+    [[nodiscard, gnu::always_inline]] constexpr scanned next_decimal() const noexcept
     {
         if (end_ - at_ >= 2) [[likely]] {
             auto const digit = detail::decimal_digit(*at_);
