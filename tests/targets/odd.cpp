@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSL-1.0
+// Threads in unusual places: `odd signal`, `odd altstack`, `odd spin`, `odd running`, `odd exception`, `odd jit`. Prints "ready".
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+namespace {
+
+volatile int sink;
+
+void say_ready()
+{
+    if (write(1, "ready\n", 6) != 6) _exit(1);
+}
+
+[[gnu::noinline]] void wait_here()
+{
+    say_ready();
+    char end;
+    sink = static_cast<int>(read(0, &end, 1));
+    sink = sink + 1;
+}
+
+void handler(int) { wait_here(); sink = sink + 1; }
+
+[[gnu::noinline]] void raise_it(int signal)
+{
+    char volatile here[64];
+    here[0] = 1;
+    raise(signal);
+    sink = here[0];
+}
+
+[[gnu::noinline]] int spin(bool with_clock)
+{
+    timespec last{}, now{};
+    long largest = 0;
+    clock_gettime(CLOCK_MONOTONIC, &last);
+    say_ready();
+    for (;;) {
+        if (!with_clock) { sink = sink + 1; continue; }
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        long const gap = (now.tv_sec - last.tv_sec) * 1'000'000'000 + now.tv_nsec - last.tv_nsec;
+        if (gap > largest) largest = gap;
+        last = now;
+        sink = static_cast<int>(largest);
+    }
+}
+
+struct waits_at_the_end {
+    ~waits_at_the_end() { wait_here(); }
+};
+
+[[gnu::noinline]] void throws()
+{
+    waits_at_the_end const guard;
+    if (sink == 0) throw 1;
+}
+
+/// A function that calls `wait_here` and keeps a frame pointer, with no call frame information.
+[[gnu::noinline]] void call_jitted()
+{
+#if defined __x86_64__
+    unsigned char code[] = {0x55, 0x48, 0x89, 0xe5, 0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xd0, 0x5d, 0xc3};
+    auto const callee = &wait_here;
+    memcpy(code + 6, &callee, 8);
+    auto* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    auto* const at = static_cast<unsigned char*>(page);
+    memcpy(at, code, sizeof code);
+    char name[64];
+    snprintf(name, sizeof name, "/tmp/perf-%d.map", getpid());
+    if (FILE* const map = fopen(name, "w")) {
+        fprintf(map, "%lx %x jitted;function\n", reinterpret_cast<unsigned long>(at), 64);
+        fclose(map);
+    }
+    reinterpret_cast<void (*)()>(at)();
+    unlink(name);
+    sink = 2;
+#endif
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    auto const is = [&](char const* what) { return argc > 1 && strcmp(argv[1], what) == 0; };
+    alarm(120);
+    if (is("signal") || is("altstack")) {
+        struct sigaction action{};
+        action.sa_handler = handler;
+        if (is("altstack")) {
+            static char memory[65536];
+            stack_t const other{memory, 0, sizeof memory};
+            sigaltstack(&other, nullptr);
+            action.sa_flags = SA_ONSTACK;
+        }
+        sigaction(SIGUSR1, &action, nullptr);
+        raise_it(SIGUSR1);
+    } else if (is("spin") || is("running")) {
+        return spin(is("spin"));
+    } else if (is("exception")) {
+        try { throws(); } catch (int) { sink = 3; }
+    } else if (is("jit")) {
+        call_jitted();
+    } else {
+        wait_here();
+    }
+    return 0;
+}
