@@ -1,197 +1,142 @@
 // SPDX-License-Identifier: BSL-1.0
-
-#include "support/fixtures.hpp"
-
-#include <taskpeek/stack/image.hpp>
-
-#include <cstdint>
-#include <fstream>
-#include <iterator>
-#include <random>
-#include <string>
-#include <utility>
-#include <vector>
+#include <taskpeek/vas/image.hpp>
 
 #include <doctest/doctest.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <elf.h>
 
 namespace tp = taskpeek;
-namespace st = taskpeek::stack;
+namespace pf = taskpeek::procfs;
+namespace vas = taskpeek::vas;
+using vas::range_class;
 
 namespace {
 
-[[nodiscard]] std::string const& own_executable()
+struct made {
+    std::string bytes;
+
+    explicit made(std::vector<Elf64_Phdr> const& parts)
+    {
+        Elf64_Ehdr header{};
+        std::memcpy(header.e_ident, "\x7f" "ELF\2\1\1", 7);
+        header.e_phoff = sizeof header;
+        header.e_phentsize = sizeof(Elf64_Phdr);
+        header.e_phnum = static_cast<std::uint16_t>(parts.size());
+        header.e_machine = EM_X86_64;
+        bytes.assign(reinterpret_cast<char const*>(&header), sizeof header);
+        bytes.append(reinterpret_cast<char const*>(parts.data()), parts.size() * sizeof(Elf64_Phdr));
+    }
+
+    [[nodiscard]] vas::program_headers headers() const
+    {
+        auto const h = vas::elf_header::parse(bytes);
+        return vas::program_headers::parse(h.value(), std::string_view{bytes}.substr(sizeof(Elf64_Ehdr))).value();
+    }
+};
+
+Elf64_Phdr part(std::uint32_t type, std::uint32_t flags, std::uint64_t offset, std::uint64_t vaddr, std::uint64_t filesz,
+                std::uint64_t memsz)
 {
-    static std::string const bytes = [] {
-        std::ifstream in{"/proc/self/exe", std::ios::binary};
-        return std::string{std::istreambuf_iterator<char>{in}, {}};
-    }();
-    return bytes;
+    return {type, flags, offset, vaddr, vaddr, filesz, memsz, 4096};
 }
 
-/// Asks an image everything that it can be asked.
-unsigned ask(st::image const& image, std::uint64_t seed)
+/// A library as today's linkers lay it out.
+std::vector<Elf64_Phdr> library()
 {
-    unsigned answers = 0;
-    std::mt19937_64 random{seed};
-    for (unsigned i = 0; i < 8; ++i) {
-        char scratch[st::image::scratch_size];
-        st::cie shared;
-        st::fde function;
-        st::cfi_row row;
-        auto const pc = image.entry() + random() % 65536;
-        if (image.find_function(pc, scratch, shared, function) == st::cfi_status::ok && st::find_row(shared, function, pc, row)) ++answers;
-    }
-    st::elf_section section;
-    answers += image.section_named(".text", section);
-    return answers;
+    return {part(PT_LOAD, PF_R, 0, 0, 0x1800, 0x1800), part(PT_LOAD, PF_R | PF_X, 0x2000, 0x2000, 0x1234, 0x1234),
+            part(PT_LOAD, PF_R, 0x4000, 0x4000, 0x500, 0x500), part(PT_LOAD, PF_R | PF_W, 0x4d00, 0x5d00, 0x500, 0x3000),
+            part(PT_GNU_RELRO, PF_R, 0x4d00, 0x5d00, 0x300, 0x300)};
+}
+
+pf::vma code_at(std::uint64_t start, std::uint64_t offset)
+{
+    pf::vma v;
+    v.start = tp::address{start};
+    v.end = tp::address{start + 0x2000};
+    v.offset = tp::bytes{offset};
+    v.perms = {true, false, true, false};
+    v.inode = 5;
+    return v;
 }
 
 } // namespace
 
-TEST_CASE("image: our own executable: sections, entry, the function at an address")
+TEST_CASE("parts of an image lie where its headers say, and meet within pages")
 {
-    st::image image;
-    REQUIRE(image.open(st::byte_source::copy(own_executable())));
-    CHECK(image.isa() == st::native_machine);
-    st::elf_section text;
-    REQUIRE(image.section_named(".text", text));
-    CHECK(image.entry() >= text.address);
-    CHECK(image.entry() < text.address + text.size);
-    st::elf_section none;
-    CHECK_FALSE(image.section_named(".no_such_section", none));
-    std::uint64_t vaddr = 0;
-    REQUIRE(image.address_of(text.offset, vaddr));
-    CHECK(vaddr == text.address);
-
-    char scratch[st::image::scratch_size];
-    st::cie shared;
-    st::fde function;
-    REQUIRE(image.find_function(image.entry(), scratch, shared, function) == st::cfi_status::ok);
-    CHECK(function.contains(image.entry()));
-    CHECK(image.find_function(0, scratch, shared, function) == st::cfi_status::unreadable);
-    CHECK(image.find_function(UINT64_MAX, scratch, shared, function) == st::cfi_status::unreadable);
-}
-
-TEST_CASE("image: the same by a file, and by memory")
-{
-    st::image by_copy, by_file;
-    REQUIRE(by_copy.open(st::byte_source::copy(own_executable())));
-    tp::io::descriptor const file{::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)};
-    REQUIRE(by_file.open(st::byte_source::file(file.get())));
-    CHECK(by_file.id() == by_copy.id());
-    CHECK(by_file.id().size > 0);
-    char a[64], b[64];
-    CHECK(by_file.read(by_file.entry(), a, sizeof a) == sizeof a);
-    CHECK(by_copy.read(by_copy.entry(), b, sizeof b) == sizeof b);
-    CHECK(std::string_view{a, sizeof a} == std::string_view{b, sizeof b});
-}
-
-TEST_CASE("image: without the table of .eh_frame_hdr the entries are searched one by one")
-{
-    auto bytes = own_executable();
-    st::image whole;
-    REQUIRE(whole.open(st::byte_source::copy(bytes)));
-    st::elf_section hdr;
-    REQUIRE(whole.section_named(".eh_frame_hdr", hdr));
-    bytes[hdr.offset + 3] = '\xff'; // DW_EH_PE_omit: no table
-    st::image without;
-    REQUIRE(without.open(st::byte_source::copy(bytes)));
-    char scratch[st::image::scratch_size];
-    st::cie shared;
-    st::fde by_table, by_search;
-    for (std::uint64_t at = whole.entry(); at < whole.entry() + 20000; at += 997) {
-        auto const status = whole.find_function(at, scratch, shared, by_table);
-        CHECK(without.find_function(at, scratch, shared, by_search) == status);
-        if (status == st::cfi_status::ok) CHECK(by_table.begin == by_search.begin);
-    }
-}
-
-TEST_CASE("image: cut anywhere or changed at random, it is refused or answers within bounds")
-{
-    auto const& whole = own_executable();
-    std::mt19937_64 random{7};
-    unsigned opened = 0;
-    std::size_t const sizes[] = {0, 1, 63, 64, 100, 4096, whole.size() / 2, whole.size() - 1};
-    for (auto const size : sizes) {
-        st::image image;
-        if (image.open(st::byte_source::copy(std::string_view{whole}.substr(0, size)))) (void)ask(image, size);
-        else CHECK(size < 4096);
-    }
-    auto bytes = whole;
-    st::image clean;
-    REQUIRE(clean.open(st::byte_source::copy(whole)));
-    st::elf_section hdr, frames;
-    REQUIRE(clean.section_named(".eh_frame_hdr", hdr));
-    REQUIRE(clean.section_named(".eh_frame", frames));
-    for (unsigned round = 0; round < 400; ++round) {
-        std::vector<std::pair<std::size_t, char>> changed;
-        auto change = [&](std::size_t at) {
-            if (at >= bytes.size()) return;
-            changed.emplace_back(at, bytes[at]);
-            bytes[at] = static_cast<char>(random());
-        };
-        for (unsigned n = 0; n < 3; ++n) {
-            change(16 + random() % 1024);                         // headers
-            change(hdr.offset + random() % 64);
-            change(frames.offset + random() % frames.size);
-        }
-        st::image image;
-        if (image.open(st::byte_source::copy(bytes))) {
-            ++opened;
-            (void)ask(image, round);
-        }
-        for (auto c = changed.rbegin(); c != changed.rend(); ++c) bytes[c->first] = c->second;
-    }
-    CHECK(opened > 50);
-    CHECK(bytes == whole);
-}
-
-TEST_CASE("image: nothing but a regular file inside the root is opened")
-{
-    taskpeek::tests::temporary_directory const root;
-    auto const path = [&](char const* name) { return root.path() + "/" + name; };
-    std::ofstream{path("file")} << "inside";
-    REQUIRE(::symlink("/file", path("absolute").c_str()) == 0);
-    REQUIRE(::symlink("/etc/hostname", path("outside").c_str()) == 0);
-    REQUIRE(::symlink("../../../../etc/hostname", path("up").c_str()) == 0);
-    REQUIRE(::symlink("/proc/self/exe", path("magic").c_str()) == 0);
-    REQUIRE(::mkfifo(path("fifo").c_str(), 0600) == 0);
-    tp::io::descriptor const directory{::open(root.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
-    CHECK(st::open_inside(directory.get(), "file"));
-    CHECK(st::open_inside(directory.get(), "/absolute")); // its file, not the host's
-    CHECK(st::open_inside(directory.get(), "/../../file"));
-    for (auto const* name : {"outside", "up", "magic", "nothing"}) {
-        CAPTURE(name);
-        auto const opened = st::open_inside(directory.get(), name);
-        CHECK_FALSE(opened);
-    }
-    auto const fifo = st::open_inside(directory.get(), "fifo"); // and it does not wait for a writer
-    REQUIRE_FALSE(fifo);
-    CHECK(fifo.error().code == tp::errc::invalid);
-    CHECK(st::open_inside(directory.get(), "/").error().code == tp::errc::invalid);
-}
-
-TEST_CASE("image: on a kernel without openat2 no link is followed at all")
-{
-    taskpeek::tests::temporary_directory const root;
-    REQUIRE(::mkdir((root.path() + "/a").c_str(), 0700) == 0);
-    std::ofstream{root.path() + "/a/file"} << "inside";
-    REQUIRE(::symlink("a", (root.path() + "/link").c_str()) == 0);
-    REQUIRE(::symlink("a/file", (root.path() + "/last").c_str()) == 0);
-    tp::io::descriptor const directory{::open(root.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
-    auto const opens = [&](std::string const& path) {
-        auto const fd = st::detail::open_without_links(directory.get(), path.c_str(), O_RDONLY);
-        tp::io::descriptor const owner{fd.ok() ? static_cast<int>(fd.value()) : -1};
-        return fd.ok();
+    made const file{library()};
+    auto const placed = vas::image::place(file.headers(), code_at(0x7f0000002000, 0x2000), 4096);
+    REQUIRE(placed);
+    auto const& i = placed.value();
+    CHECK(i.bias == 0x7f0000000000);
+    CHECK(i.start.value == 0x7f0000000000);
+    CHECK(i.end.value == 0x7f0000009000);
+    auto const at = [&](std::uint64_t a) {
+        auto const p = i.part_at(0x7f0000000000 + a);
+        return p ? std::string{name_of(p->kind)} + " " + std::to_string(p->end - 0x7f0000000000) : "none";
     };
-    CHECK(opens("a/file"));
-    CHECK(opens("//a//file"));
-    std::string const refused[] = {"link/file", "last", "a/../a/file", "", "/", "a/none", std::string(300, 'x')};
-    for (auto const& path : refused) {
-        CAPTURE(path);
-        CHECK_FALSE(opens(path));
+    CHECK(at(0) == "library_rodata " + std::to_string(0x2000));
+    CHECK(at(0x2000) == "library_text " + std::to_string(0x4000));
+    CHECK(at(0x4fff) == "library_rodata " + std::to_string(0x5000));
+    CHECK(at(0x5000) == "library_relro " + std::to_string(0x6000));
+    CHECK(at(0x6000) == "library_data " + std::to_string(0x6200));
+    CHECK(at(0x6200) == "library_bss " + std::to_string(0x9000));
+    CHECK(at(0x9000) == "none");
+}
+
+TEST_CASE("the load bias may lie below the file's own addresses")
+{
+    made const file{{part(PT_LOAD, PF_R | PF_X, 0, 0x400000, 0x1000, 0x1000)}};
+    auto const placed = vas::image::place(file.headers(), code_at(0x10000, 0), 4096);
+    REQUIRE(placed);
+    CHECK(placed.value().start.value == 0x10000);
+    CHECK(placed.value().part_at(0x10000)->kind == range_class::library_text);
+}
+
+TEST_CASE("headers that fit no mapping, overlap or overflow are malformed")
+{
+    auto const code_of = [](std::vector<Elf64_Phdr> const& parts) {
+        made const file{parts};
+        auto const placed = vas::image::place(file.headers(), code_at(0x7f0000002000, 0x2000), 4096);
+        return placed ? tp::errc{} : placed.error().code;
+    };
+    auto const code = part(PT_LOAD, PF_R | PF_X, 0x2000, 0x2000, 0x1000, 0x1000);
+    CHECK(code_of({code}) == tp::errc{});
+    CHECK(code_of({}) == tp::errc::malformed);
+    CHECK(code_of({part(PT_LOAD, PF_R, 0x2000, 0x2000, 0x1000, 0x1000)}) == tp::errc::malformed); // not executable
+    CHECK(code_of({part(PT_LOAD, PF_R | PF_X, 0x8000, 0x2000, 0x1000, 0x1000)}) == tp::errc::malformed); // elsewhere in the file
+    CHECK(code_of({code, part(PT_LOAD, PF_R, 0, 0, 0x100, 0x100)}) == tp::errc::malformed); // descending
+    CHECK(code_of({code, part(PT_LOAD, PF_R, 0x3000, 0x8000, 0x100, ~0ull)}) == tp::errc::malformed);
+    CHECK(code_of({code, part(PT_LOAD, PF_R, 0x2000, 0x2100, 0x100, 0x100)}) == tp::errc::malformed); // the same page
+    std::vector<Elf64_Phdr> many{code};
+    for (std::uint64_t i = 1; i < 20; ++i) many.push_back(part(PT_LOAD, PF_R, 0x2000 * i, 0x2000 * (i + 1), 0x100, 0x100));
+    CHECK(code_of(many) == tp::errc::unsupported);
+}
+
+TEST_CASE("whatever headers say, a part ends behind where it was asked for")
+{
+    std::mt19937_64 random{3};
+    int placed_count = 0;
+    for (int round = 0; round < 20'000; ++round) {
+        std::vector<Elf64_Phdr> parts{part(PT_LOAD, PF_R | PF_X, 0, 0, 0x1000, 0x1000)};
+        auto const number = [&] { return random() >> random() % 64; };
+        for (int i = 0; i < 4; ++i)
+            parts.push_back(part(random() % 4 == 0 ? PT_GNU_RELRO : PT_LOAD, static_cast<std::uint32_t>(random() % 8), number(),
+                                 number(), number(), number()));
+        made const file{parts};
+        auto const placed = vas::image::place(file.headers(), code_at(0x10000, 0), 4096);
+        if (!placed) continue;
+        ++placed_count;
+        for (std::uint64_t a = placed.value().start.value, steps = 0; a < placed.value().end.value && steps < 64; ++steps) {
+            auto const p = placed.value().part_at(a);
+            if (!p) { a += 0x1000; continue; }
+            REQUIRE(p->end > a);
+            a = p->end;
+        }
     }
+    CHECK(placed_count > 10);
 }

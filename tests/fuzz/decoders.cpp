@@ -7,6 +7,7 @@
 #include "../in_pieces.hpp"
 
 #include <taskpeek/taskpeek.hpp>
+#include <taskpeek/vas/image.hpp>
 
 #include <cstdint>
 #include <cstdio>
@@ -168,6 +169,35 @@ void escape(std::string_view bytes)
         }
 }
 
+/// An ELF file of anybody's, placed where a vma of it was seen: every part must end behind where it was asked for.
+void place_image(std::string_view bytes)
+{
+    namespace vas = tp::vas;
+    auto const header = vas::elf_header::parse(bytes);
+    if (!header && header.error().code == tp::errc::unsupported) return; // too many program headers
+    if (!header) return check_error(header.error(), tp::kernel_file::elf, bytes.size());
+    auto const table = bytes.substr(header.value().phoff < bytes.size() ? header.value().phoff : bytes.size());
+    auto const headers = vas::program_headers::parse(header.value(), table);
+    if (!headers) return;
+    pf::vma mapping;
+    mapping.start = tp::address{0x7f0000000000};
+    mapping.end = tp::address{0x7f0000100000};
+    mapping.inode = 1;
+    for (auto const h : headers.value()) {
+        if (h.type == vas::segment_type::note && h.offset < bytes.size()) touch(vas::find_build_id(bytes.substr(h.offset), header.value().big_endian));
+        mapping.offset = tp::bytes{h.offset & ~std::uint64_t{4095}};
+        mapping.perms.execute = h.flags.execute;
+        auto const placed = vas::image::place(headers.value(), mapping, 4096);
+        if (!placed) continue;
+        auto at = placed.value().start.value;
+        for (int i = 0; i < 64 && at < placed.value().end.value; ++i) {
+            auto const part = placed.value().part_at(at);
+            require(!part || part->end > at, "a part ends behind where it was asked for");
+            at = part ? part->end : at + 4096;
+        }
+    }
+}
+
 struct target {
     std::string_view name;
     void (*run)(std::string_view);
@@ -189,6 +219,7 @@ constexpr target targets[] = {
     {"ns", decode<pf::ns>},
     {"oom_score", decode<pf::oom_score>},
     {"oom_score_adj", decode<pf::oom_score_adj>},
+    {"program_headers", place_image},
     {"scan", scan},
     {"schedstat", decode<pf::schedstat>},
     {"smaps", decode_table<pf::smap>},

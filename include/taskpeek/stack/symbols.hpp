@@ -6,7 +6,7 @@
 /// compilers write. This header allocates; what is read of a file is bounded whatever the file says.
 
 #include <taskpeek/procfs/status.hpp>
-#include <taskpeek/stack/image.hpp>
+#include <taskpeek/stack/elf_image.hpp>
 #include <taskpeek/stack/mapping_table.hpp>
 #include <taskpeek/stack/unwind.hpp>
 #include <taskpeek/task/process.hpp>

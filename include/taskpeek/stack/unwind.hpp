@@ -7,7 +7,7 @@
 #include <taskpeek/io/path.hpp>
 #include <taskpeek/stack/capture.hpp>
 #include <taskpeek/stack/cfi.hpp>
-#include <taskpeek/stack/image.hpp>
+#include <taskpeek/stack/elf_image.hpp>
 #include <taskpeek/stack/mapping_table.hpp>
 
 #include <bit>

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSL-1.0
+// What telling an address space apart costs beside reading it: ratios within one run,
+// medians of interleaved rounds. The process looked at has some 10,000 vmas, 60 libraries (300 file mappings) and 100 threads.
+
+#include "command_line.hpp"
+#include "contest.hpp"
+
+#include <taskpeek/taskpeek.hpp>
+#include <taskpeek/vas/classify.hpp>
+#include <taskpeek/vas/finder.hpp>
+#include <taskpeek/vas/model.hpp>
+
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace {
+
+namespace tp = taskpeek;
+namespace vas = taskpeek::vas;
+
+/// Becomes the process to look at.
+[[noreturn]] void be_large(std::string const& library, int ready)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    auto const folder = std::filesystem::temp_directory_path() / ("taskpeek-bench-" + std::to_string(getpid()));
+    std::filesystem::create_directory(folder);
+    for (int i = 0; i < 60; ++i) {
+        auto const copy = folder / ("lib" + std::to_string(i) + ".so");
+        std::filesystem::copy_file(library, copy);
+        (void)!dlopen(copy.c_str(), RTLD_NOW);
+    }
+    std::filesystem::remove_all(folder);
+    for (int i = 0; i < 9'400; ++i) (void)!mmap(nullptr, 4096, i % 2 != 0 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (int i = 0; i < 99; ++i) std::thread{[] { for (;;) pause(); }}.detach();
+    usleep(100'000);
+    (void)!write(ready, "", 1);
+    for (;;) pause();
+}
+
+/// \return how many bytes there were
+std::uint64_t read_raw(tp::process const& process)
+{
+    static char memory[8192];
+    auto const fd = openat(process.directory(), "maps", O_RDONLY | O_CLOEXEC);
+    std::uint64_t all = 0;
+    for (ssize_t got; (got = read(fd, memory, sizeof memory)) > 0;) all += static_cast<std::uint64_t>(got);
+    close(fd);
+    return all;
+}
+
+/// A program's pass: all it costs, its start included.
+bench::contestant as_a_program(std::vector<std::string> const& words)
+{
+    std::string line;
+    for (auto const& word : words) line += word + " ";
+    return {.name = words.front() + (words.size() > 2 ? " " + words[1] : "") + "(1)",
+            .pass = [line] { return static_cast<std::uint64_t>(std::system((line + "> /dev/null").c_str()) == 0 ? 1 : 0); }};
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    auto const json = bench::read_command_line(argc, argv);
+    int ready[2];
+    if (pipe(ready) != 0) return 1;
+    auto const child = fork();
+    if (child == 0) be_large("/usr/lib/x86_64-linux-gnu/libanl.so.1", ready[1]);
+    char byte;
+    if (read(ready[0], &byte, 1) != 1) return 1;
+    auto const process = tp::process::open(tp::tgid{child});
+    std::vector<vas::image> images(256);
+    std::vector<vas::stack_pointer> pointers(256);
+    auto const facts = vas::gather(process.value(), {images, pointers});
+    if (!facts) return 1;
+    std::printf("%zu images, %zu threads\n", facts.value().images.size(), facts.value().threads);
+
+    static char names[4096];
+    auto finder = vas::finder::open(process.value(), names);
+    auto scanner = vas::finder::open(process.value(), names);
+    scanner.value().only_scan();
+    std::vector<std::uint64_t> addresses;
+    for (auto const& v : process.value().maps())
+        if (v.path != "[vsyscall]") addresses.push_back(v.start.value);
+    auto const maps = openat(process.value().directory(), "maps", O_RDONLY | O_CLOEXEC);
+    auto const path = "/proc/" + std::to_string(child);
+
+    auto const in_process = [](std::string name, std::function<std::uint64_t()> pass) {
+        return bench::contestant{.name = std::move(name), .pass = std::move(pass), .allocations = 0};
+    };
+    auto const find_20 = [&](vas::finder& with) {
+        std::uint64_t n = 0;
+        for (std::size_t i = 1; i <= 20; ++i)
+            n += with.find(tp::address{addresses[addresses.size() * i / 20 - 1]}).value().has_value() ? 1u : 0u;
+        return n;
+    };
+    std::pair<bench::contest, int> contests[] = {
+        {{"streamed_classification_of_10000_vmas", // at most 1.15x; the evidence is gathered apart
+          {in_process("floor", [&] { return read_raw(process.value()); }),
+           in_process("taskpeek", [&] {
+               std::uint64_t n = 0;
+               for (auto const& r : vas::classify(process.value().maps(), facts.value())) n += r.is_mapped() ? 1u : 0u;
+               return n;
+           }),
+           in_process("taskpeek, evidence", [&] { return vas::gather(process.value(), {images, pointers}).value().images.size(); }),
+           in_process("taskpeek, whole model", [&] { return vas::read_model(process.value()).value()->ranges.size(); }),
+           as_a_program({"pmap", std::to_string(child)}), as_a_program({"pmap", "-X", std::to_string(child)})}},
+         100},
+        {{"find_10000_addresses", // at most 1.2x
+          {in_process("floor", [&] {
+               char build_id[20];
+               for (auto const a : addresses) {
+                   vas::detail::procmap_query q;
+                   q.query_addr = a;
+                   q.vma_name_size = sizeof names;
+                   q.vma_name_addr = reinterpret_cast<std::uintptr_t>(names);
+                   q.build_id_size = sizeof build_id;
+                   q.build_id_addr = reinterpret_cast<std::uintptr_t>(build_id);
+                   (void)ioctl(maps, vas::detail::procmap_query::number, &q);
+               }
+               return addresses.size();
+           }),
+           in_process("taskpeek", [&] {
+               std::uint64_t n = 0;
+               for (auto const a : addresses) n += finder.value().find(tp::address{a}).value().has_value() ? 1u : 0u;
+               return n;
+           })}},
+         60},
+        {{"find_20_addresses", // the query at least 1,000 times as fast
+          {in_process("floor", [&] { return find_20(finder.value()); }), in_process("taskpeek, scan", [&] { return find_20(scanner.value()); })}},
+         20},
+    };
+    for (auto& [contest, rounds] : contests) contest.enter(rounds);
+    benchmark::RunSpecifiedBenchmarks();
+    auto rows = nlohmann::ordered_json::array();
+    for (auto const& [contest, rounds] : contests) contest.report(rows);
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    return bench::write_json(json, rows);
+}

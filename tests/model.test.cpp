@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "skip.hpp"
+#include "support/child.hpp"
+#include "support/specimen.hpp"
+
+#include <taskpeek/taskpeek.hpp>
+#include <taskpeek/vas/model.hpp>
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include <sys/mman.h>
+
+namespace tp = taskpeek;
+namespace pf = taskpeek::procfs;
+namespace vas = taskpeek::vas;
+
+TEST_CASE("the totals are those of status and smaps_rollup")
+{
+    tp::tests::specimen const s{"vas-specimen-pie"};
+    if (!s.is_there()) return tp::tests::skip("the specimen could not be built here");
+    auto const process = tp::process::open(tp::tgid{s.pid()});
+    REQUIRE(process);
+    auto const model = vas::read_model(process.value(), {.numbers = true});
+    REQUIRE(model);
+    auto const& sum = model.value()->sum;
+    tp::buffer<pf::status::typical_size> memory;
+    auto const status = process.value().read<pf::status>(memory);
+    REQUIRE(status);
+    REQUIRE(status.value().vm_size);
+    CHECK(sum.mapped == tp::to_bytes(*status.value().vm_size));
+    tp::buffer<pf::smaps_rollup::typical_size> rollup_memory;
+    auto const rollup = process.value().read<pf::smaps_rollup>(rollup_memory);
+    REQUIRE(rollup);
+    CHECK(sum.rss == *rollup.value().rss);
+    // Pss of each vma is cut to whole KiB, the rollup's sum only once (fs/proc/task_mmu.c, PSS_SHIFT)
+    REQUIRE(rollup.value().pss);
+    CHECK(sum.pss <= *rollup.value().pss);
+    CHECK(sum.pss.count + sum.vmas >= rollup.value().pss->count);
+
+    std::size_t vmas = 0;
+    for (auto const& vma : process.value().maps())
+        if (vma.path != "[vsyscall]") ++vmas;
+    CHECK(sum.vmas == vmas);
+    CHECK(sum.user_size.count == sum.mapped.count + sum.sparse().count);
+    REQUIRE(sum.max_map_count);
+    CHECK(*sum.vmas_left() == *sum.max_map_count - vmas);
+    tp::bytes classes;
+    for (auto const size : sum.by_class) classes += size;
+    auto const last = model.value()->ranges.back().end;
+    CHECK(classes.count == last.value);
+    CHECK(sum.heap_room->count > 0);
+}
+
+TEST_CASE("too little memory is said, with how much there was")
+{
+    auto const process = tp::process::self();
+    REQUIRE(process);
+    std::vector<vas::image> images(64);
+    std::vector<vas::stack_pointer> pointers(64);
+    std::vector<vas::range> ranges(3);
+    std::vector<char> text(65536);
+    auto const few = vas::read_model(process.value(), {{images, pointers}, ranges, text});
+    REQUIRE_FALSE(few);
+    CHECK(few.error().code == tp::errc::truncated);
+    CHECK(few.error().offset == 3);
+    ranges.resize(4096);
+    auto const enough = vas::read_model(process.value(), {{images, pointers}, ranges, text});
+    REQUIRE(enough);
+    CHECK(enough.value().ranges.size() > 10);
+    text.resize(8);
+    CHECK(vas::read_model(process.value(), {{images, pointers}, ranges, text}).error().code == tp::errc::truncated);
+    images.resize(1);
+    text.resize(65536);
+    CHECK(vas::read_model(process.value(), {{images, pointers}, ranges, text}).error().code == tp::errc::truncated);
+}
+
+TEST_CASE("a model is found by address, and lives on when it moves")
+{
+    auto const process = tp::process::self();
+    auto read = vas::read_model(process.value());
+    REQUIRE(read);
+    auto const model = static_cast<vas::model&&>(read.value());
+    int local = 0;
+    auto const* const stack = model->find(tp::address{reinterpret_cast<std::uintptr_t>(&local)});
+    REQUIRE(stack != nullptr);
+    CHECK(stack->mapping.path == "[stack]");
+    CHECK(model->find(tp::address{0})->kind == vas::range_class::null_page);
+    CHECK(model->find(tp::address{0xffffffffffffffff}) == nullptr);
+}
+
+TEST_CASE("the last of 65,530 vmas is told")
+{
+    tp::tests::child const many{[] {
+        constexpr std::size_t page = 4096;
+        auto* const at =
+            static_cast<char*>(mmap(nullptr, 2 * 64'000 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+        if (at == MAP_FAILED) return;
+        for (std::size_t i = 0; i < 2 * 64'000; i += 2)
+            if (mprotect(at + i * page, page, PROT_NONE) != 0) return;
+    }};
+    auto const process = tp::process::open(tp::tgid{many.pid()});
+    REQUIRE(process);
+    auto const model = vas::read_model(process.value());
+    REQUIRE(model);
+    CHECK(model.value()->sum.vmas > 60'000);
+    std::uint64_t at = 0;
+    bool tiled = true;
+    for (auto const& r : model.value()->ranges) {
+        tiled = tiled && r.start.value == at;
+        at = r.end.value;
+    }
+    CHECK(tiled);
+    CHECK(model.value()->sum.vmas_left().value_or(0) < 5'600);
+}
