@@ -91,5 +91,5 @@ else:
     checks.skip("show_limits for the unprivileged", "only root can become nobody")
 
 gone = call("show_limits", child.pid)
-checks.true("a process that has gone", gone.status == 1 and "has gone" in gone.err, gone.err)
+checks.true("a process that has gone", gone.status == 1 and "there is no process" in gone.err, gone.err)
 checks.close()

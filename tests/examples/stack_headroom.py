@@ -32,5 +32,5 @@ finally:
     target.stdin.close()
     target.wait()
 gone = call("stack_headroom", target.pid)
-checks.true("a process that has gone", gone.status == 1 and "has gone" in gone.err, gone.err)
+checks.true("a process that has gone", gone.status == 1 and "there is no process" in gone.err, gone.err)
 checks.close()
