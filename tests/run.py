@@ -240,10 +240,11 @@ def boost_1_81():
 
 
 def newer_boost():
-    with stage("boost181: all tests"):
+    """Whether everything compiles with it is what matters; of running, the decoders tell enough."""
+    with stage("boost181: everything builds, decoders run"):
         folder = configure("boost181", "g++", [*SOON_BUILT, *NO_EXAMPLES, f"-Dcpp_args=-isystem{boost_1_81()}", *STRICT_OPTIONS])
         compile_targets(folder)
-        run_tests("boost181", folder)
+        run_tests("boost181", folder, {"decoders"})
 
 
 def elsewhere():
@@ -265,7 +266,7 @@ def test(everything):
     if not everything:
         return
     for label, compiler in (("clang14", "clang++-14"), ("clang19", "clang++-19")):
-        all_tests(label, compiler, [*FAST, *WITH_EXAMPLES])
+        all_tests(label, compiler, [*SOON_BUILT, *WITH_EXAMPLES])
         compile_checks(label, compiler)
     all_tests("noexcept", "g++", [*SOON_BUILT, *NO_EXAMPLES, "-Dcpp_eh=none", "-Dcpp_rtti=false"])
     compile_checks("noexcept", "g++", "-fno-exceptions -fno-rtti")
