@@ -184,7 +184,8 @@ void place_image(std::string_view bytes)
     mapping.end = tp::address{0x7f0000100000};
     mapping.inode = 1;
     for (auto const h : headers.value()) {
-        if (h.type == vas::segment_type::note && h.offset < bytes.size()) touch(vas::find_build_id(bytes.substr(h.offset), header.value().big_endian));
+        if (h.type == vas::segment_type::note && h.offset < bytes.size())
+            touch(vas::find_build_id(bytes.substr(h.offset), header.value().big_endian));
         mapping.offset = tp::bytes{h.offset & ~std::uint64_t{4095}};
         mapping.perms.execute = h.flags.execute;
         auto const placed = vas::image::place(headers.value(), mapping, 4096);

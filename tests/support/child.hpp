@@ -6,12 +6,15 @@
 
 #include <taskpeek/ids.hpp>
 
+#include <string>
 #include <utility>
 
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -57,10 +60,11 @@ public:
         close(ready[0]);
     }
 
-    /// Runs `prepare` and sleeps.
+    /// Runs `prepare` and sleeps, as do the threads that it may have started: the kernel tells where, once all have left the CPU.
     template <class Prepare>
     explicit child(Prepare prepare) : child{std::move(prepare), wait_for_ever}
     {
+        for (int looks = 0; looks < 5000 && is_on_a_cpu(); ++looks) usleep(1000);
     }
 
     /// Only sleeps.
@@ -100,6 +104,24 @@ public:
     }
 
 private:
+    /// Is one of its threads running, or about to?
+    [[nodiscard]] bool is_on_a_cpu() const
+    {
+        auto const folder = "/proc/" + std::to_string(pid_) + "/task";
+        auto* const threads = opendir(folder.c_str());
+        if (threads == nullptr) return false;
+        bool running = false;
+        while (auto const* const entry = readdir(threads)) {
+            if (entry->d_name[0] == '.') continue;
+            auto const file = open((folder + "/" + entry->d_name + "/syscall").c_str(), O_RDONLY | O_CLOEXEC);
+            char first = ' ';
+            if (file >= 0 && ::read(file, &first, 1) == 1 && first == 'r') running = true; // "running"
+            if (file >= 0) close(file);
+        }
+        closedir(threads);
+        return running;
+    }
+
     pid_t pid_ = -1;
 };
 
