@@ -111,7 +111,11 @@ TEST_CASE("capture: a thread on a CPU is reported so, and brief_stop captures it
     REQUIRE(p.process);
     auto stack = p.stack;
     CHECK(st::no_stop(p.main().value(), p.maps, stack).outcome == st::capture_outcome::running);
-    auto const c = st::brief_stop(p.main().value(), p.maps, stack);
+    auto c = st::brief_stop(p.main().value(), p.maps, stack);
+    for (int looks = 0; looks < 1000 && c.in_syscall; ++looks) { // it may not have returned from saying that it is ready
+        usleep(1000);
+        c = st::brief_stop(p.main().value(), p.maps, stack);
+    }
     REQUIRE(c.outcome == st::capture_outcome::captured);
     CHECK(c.regs.has(c.regs.traits().fp));
     CHECK_FALSE(c.in_syscall);
