@@ -31,8 +31,6 @@ struct told {
     range_class kind;
     vas::basis why;
     int tid;
-
-    friend bool operator==(told const&, told const&) = default;
 };
 
 template <class Maps>

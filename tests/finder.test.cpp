@@ -53,7 +53,6 @@ bool has_query(tp::process const& process)
     return found && found.value() && found.value()->method == vas::find_method::query;
 }
 
-std::atomic<int> signal_says{0};
 vas::finder* for_signal = nullptr;
 char* wild = nullptr;
 
