@@ -90,7 +90,7 @@ class headroom_reader {
 public:
     /// \p maps must hold all vmas as they are now; \p page_size is read_system_info's.
     headroom_reader(process const& of, mapping_table const& maps, bytes page_size) noexcept
-        : process_{of}, maps_{maps}, page_{page_size.count}
+        : maps_{maps}, page_{page_size.count}
     {
         auto const fd = io::open_at(of.directory(), "pagemap", O_RDONLY);
         if (fd.ok()) pagemap_ = io::descriptor{static_cast<int>(fd.value())};
@@ -170,7 +170,6 @@ private:
         h.high_water_is_bound = *scanned.value().lowest % huge == 0 && h.high_water->count >= huge;
     }
 
-    process const& process_;
     mapping_table const& maps_;
     std::uint64_t page_;
     io::descriptor pagemap_;
