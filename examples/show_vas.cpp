@@ -318,7 +318,7 @@ void draw(picture const& p, choices const& chosen, std::optional<stretch> locate
         if (is_of_user_half(r) && !chosen.kernel) all.push_back(&r);
     for (std::size_t at = 0; at < all.size();) {
         std::size_t period = 1, times = 1;
-        for (std::size_t const candidate : {1, 2, 3, 4}) {
+        for (std::size_t candidate = 1; candidate <= 4; ++candidate) {
             if (at + candidate > all.size()) break;
             if (auto const n = repeats(all, at, candidate); n >= 4 && n * candidate > times * period) { period = candidate; times = n; }
         }
