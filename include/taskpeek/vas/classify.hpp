@@ -117,7 +117,7 @@ private:
         if (s.vma.end.value < s.vma.start.value) s.vma.end = s.vma.start;
         s.has_behind = false;
         if (!wants_look_behind()) return;
-        __builtin_memcpy(s.name, s.vma.path.data(), s.vma.path.size());
+        if (!s.vma.path.empty()) __builtin_memcpy(s.name, s.vma.path.data(), s.vma.path.size());
         s.vma.path = {s.name, s.vma.path.size()};
         ++s.next;
         s.looked_ahead = true;
