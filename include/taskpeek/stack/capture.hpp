@@ -22,7 +22,7 @@
 
 #include <fcntl.h>
 #include <sys/uio.h>
-#include <time.h>
+#include <time.h> // NOLINT(modernize-deprecated-headers): <ctime> brings no timespec of its own
 
 namespace taskpeek::stack {
 
@@ -94,7 +94,7 @@ namespace detail {
 [[nodiscard]] inline result<std::size_t> copy_memory(task_id id, int directory, std::uint64_t at, char* into, std::size_t size) noexcept
 {
     iovec const to{into, size};
-    iovec const from{reinterpret_cast<void*>(at), size};
+    iovec const from{reinterpret_cast<void*>(at), size}; // NOLINT(performance-no-int-to-ptr): an address of the other process
     auto const got = io::system_call(SYS_process_vm_readv, id.tid.value, io::as_argument(&to), 1, io::as_argument(&from), 1, 0);
     if (got.ok()) return got.count();
     bool const filtered = got.error() == 1 || got.error() == 38; // EPERM, ENOSYS
@@ -326,7 +326,7 @@ public:
         return true;
     }
 
-    [[nodiscard]] result<void> registers_of(thread_capture& c) noexcept
+    [[nodiscard]] result<void> registers_of(thread_capture& c) const noexcept
     {
         std::uint64_t raw[64]{};
         iovec to{raw, sizeof raw};

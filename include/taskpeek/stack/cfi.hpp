@@ -356,7 +356,7 @@ private:
         row_.cfa = {register_rule::kind::is_cfa, 0, static_cast<std::int32_t>(offset)};
         row_.cfa_register = static_cast<register_number>(r);
     }
-    [[nodiscard]] constexpr register_rule expression(byte_cursor& in, register_rule::kind how) noexcept
+    [[nodiscard]] constexpr register_rule expression(byte_cursor& in, register_rule::kind how) const noexcept
     {
         auto const size = in.uleb();
         auto const distance = static_cast<std::int64_t>(in.here() - row_.expressions);

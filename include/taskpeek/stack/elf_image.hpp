@@ -106,7 +106,7 @@ public:
         }
         case kind::memory: {
             iovec const to{into, size};
-            iovec const from{reinterpret_cast<void*>(at), size};
+            iovec const from{reinterpret_cast<void*>(at), size}; // NOLINT(performance-no-int-to-ptr): an address of the other process
             auto const got = io::system_call(SYS_process_vm_readv, process_.value, io::as_argument(&to), 1, io::as_argument(&from), 1, 0);
             return got.ok() ? got.count() : 0;
         }

@@ -200,7 +200,7 @@ private:
     void load(loaded& to, module const& mod, mapping const& m, std::string const& path)
     {
         if (mod.from_memory) {
-            constexpr std::uint64_t most = 64 * 1024; // only the vdso's sections are in memory
+            constexpr std::uint64_t most = std::uint64_t{64} * 1024; // only the vdso's sections are in memory
             if (m.offset.count != 0 || m.end.value - m.start.value > most) return;
             to.copy.resize(static_cast<std::size_t>(m.end.value - m.start.value));
             to.copy.resize(mod.elf.source().read(m.start.value, to.copy.data(), to.copy.size()));
@@ -234,7 +234,9 @@ private:
         if (base.empty() || base.find('/') != std::string::npos || base == "." || base == "..") return false;
         auto const checksum = byte_cursor{text.substr(got - 4)}.u32();
         auto const folder = path.substr(0, path.rfind('/') + 1);
-        for (auto const& candidate : {folder + base, folder + ".debug/" + base, "/usr/lib/debug" + folder + base})
+        auto const below = folder + ".debug/";
+        auto const installed = "/usr/lib/debug" + folder;
+        for (auto const& candidate : {folder + base, below + base, installed + base})
             if (candidate != path && try_debug_file(to, mod, candidate, &checksum)) return true;
         return false;
     }

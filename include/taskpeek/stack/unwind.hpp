@@ -163,7 +163,7 @@ private:
     }
 
     /// `map_files/<start>-<end>`: the very file, deleted or not; for the privileged.
-    [[nodiscard]] bool open_by_mapping(module& m, mapping const& key) noexcept
+    [[nodiscard]] bool open_by_mapping(module& m, mapping const& key) const noexcept
     {
         if (directory_ < 0) return false;
         char name[64] = "map_files/";
@@ -245,8 +245,8 @@ private:
 /// Lifetime: borrows the table, the directory's descriptor and the memory.
 class unwinder {
 public:
-    static constexpr std::size_t typical_memory = 512 * 1024;
-    static constexpr std::size_t least_memory = 8 * 1024;
+    static constexpr std::size_t typical_memory = std::size_t{512} * 1024;
+    static constexpr std::size_t least_memory = std::size_t{8} * 1024;
 
     /// \p directory is the open `/proc/<tgid>` (process::directory()), or -1 for a capture from elsewhere.
     unwinder(mapping_table const& maps, tgid process, int directory, lent_buffer memory) noexcept : opener_{maps, process, directory}
@@ -468,7 +468,7 @@ private:
             for (std::size_t i = 0; i < 17; ++i) all = take(order[i], sp + 40 + 8 * i) && all;
         } else {
             // siginfo (128 bytes), ucontext up to uc_mcontext (176), fault_address; then x0 … x30, sp, pc.
-            for (register_number r = 0; r < 33; ++r) all = take(r, sp + 312 + 8u * r) && all;
+            for (register_number r = 0; r < 33; ++r) all = take(r, sp + 312 + std::uint64_t{8} * r) && all;
         }
         if (!all) { w.missing = sp; return stack_end::unreadable; }
         w.regs = interrupted;
@@ -509,7 +509,7 @@ private:
         return stack_end::complete;
     }
 
-    static constexpr std::uint64_t search_limit = 256 * 1024; ///< bytes of stack that inferring goes through
+    static constexpr std::uint64_t search_limit = std::uint64_t{256} * 1024; ///< bytes of stack that inferring goes through
 
     [[nodiscard]] bool read_code(std::uint64_t at, char* into, std::size_t size) noexcept
     {

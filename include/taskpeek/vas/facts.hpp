@@ -206,7 +206,7 @@ private:
     }
 
     /// Without headers, an image is what is mapped of the same file close behind its code, and memory right behind its data is its bss.
-    void extend_bare_image(procfs::vma const& vma) noexcept
+    void extend_bare_image(procfs::vma const& vma) const noexcept
     {
         if (used_ == 0) return;
         auto& last = memory_.images[used_ - 1];

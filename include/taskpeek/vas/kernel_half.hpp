@@ -247,12 +247,14 @@ public:
             if (!placed && r.first > found.first) { keep(found); placed = true; }
             bool const apart = r.last < found.first || r.first > found.last;
             bool const replaced = r.source == kernel_source::documented && (r.kind == found.kind || !apart) && may_move(r.kind, found.kind);
-            if (apart && !replaced) keep(r);
-            else if (!replaced && r.source == kernel_source::documented) {
-                if (r.first < found.first) keep({r.first, found.first - 1, r.kind, r.source});
-                if (!placed) { keep(found); placed = true; }
-                if (r.last > found.last) keep({found.last + 1, r.last, r.kind, r.source});
-            } else if (!replaced) keep(r);
+            if (replaced) continue;
+            if (apart || r.source != kernel_source::documented) {
+                keep(r);
+                continue;
+            }
+            if (r.first < found.first) keep({r.first, found.first - 1, r.kind, r.source});
+            if (!placed) { keep(found); placed = true; }
+            if (r.last > found.last) keep({found.last + 1, r.last, r.kind, r.source});
         }
         if (!placed) keep(found);
         for (std::size_t i = 0; i < count; ++i) made_.regions_memory[i] = kept[i];
@@ -529,7 +531,7 @@ private:
         return kernel_class::other;
     }
 
-    void read_usage(kernel_half_builder& build) noexcept
+    void read_usage(kernel_half_builder& build) const noexcept
     {
         kernel_usage use;
         buffer<8192> memory;

@@ -193,7 +193,7 @@ private:
         auto const content_at = 12 + ((name_size + 3) & ~std::uint64_t{3});
         auto const whole = content_at + ((size + 3) & ~std::uint64_t{3});
         if (content_at + size > notes.size()) return {};
-        if (type == nt_gnu_build_id && notes.substr(12, static_cast<std::size_t>(name_size)) == std::string_view{"GNU", 4})
+        if (type == nt_gnu_build_id && notes.substr(12, static_cast<std::size_t>(name_size)) == std::string_view{"GNU\0", 4})
             return notes.substr(static_cast<std::size_t>(content_at), static_cast<std::size_t>(size));
         if (whole >= notes.size()) return {};
         notes.remove_prefix(static_cast<std::size_t>(whole));
