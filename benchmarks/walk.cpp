@@ -84,6 +84,7 @@ private:
 std::uint64_t run(std::vector<std::string> words)
 {
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (auto& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     posix_spawn_file_actions_t actions;
@@ -110,7 +111,7 @@ bench::contestant as_a_program(std::vector<std::string> words)
 
 } // namespace
 
-int main(int argc, char** argv)
+int main(int argc, char** argv) // NOLINT(bugprone-exception-escape): ends the program, and says what
 {
     auto const json = bench::read_command_line(argc, argv);
 

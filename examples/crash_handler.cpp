@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include <pthread.h>
-#include <signal.h>
+#include <signal.h> // NOLINT(modernize-deprecated-headers): sigaction(2) is of POSIX
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -150,8 +150,8 @@ void report(tp::address fault, ucontext_t const& context)
 void on_crash(int signal, siginfo_t* info, void* context)
 {
     report(tp::address{reinterpret_cast<std::uintptr_t>(info->si_addr)}, *static_cast<ucontext_t const*>(context));
-    ::signal(signal, SIG_DFL); // then die of it as one does, for core dumps and parents
-    ::raise(signal);
+    (void)::signal(signal, SIG_DFL); // then die of it as one does, for core dumps and parents
+    (void)::raise(signal);
 }
 
 void install()
@@ -166,6 +166,7 @@ void install()
 }
 
 [[gnu::noinline]] int read_from(int volatile const* address) { return *address + 1; }
+// NOLINTNEXTLINE(performance-no-int-to-ptr): wild on purpose
 [[gnu::noinline]] int go_wrong(std::uintptr_t where) { return read_from(reinterpret_cast<int volatile const*>(where)) + 1; }
 
 } // namespace

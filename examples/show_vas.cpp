@@ -249,7 +249,7 @@ public:
     void print() const
     {
         auto const width = terminal_width();
-        for (auto b = boxes_.rbegin(); b != boxes_.rend(); ++b) {
+        for (auto b = boxes_.rbegin(); b != boxes_.rend(); ++b) { // NOLINT(modernize-loop-convert): from the top down
             // a line for up to 64 KiB, and one more for each factor of 64
             auto const lines = std::min<int>(6, 1 + std::max(0, static_cast<int>(std::bit_width(b->size)) - 17) / 6);
             bool const here = located_ && located_->first <= b->last && located_->last >= b->first;

@@ -21,7 +21,7 @@
 #include <vector>
 
 #include <sys/resource.h>
-#include <time.h>
+#include <time.h> // NOLINT(modernize-deprecated-headers): nanosleep(2) is of POSIX
 
 namespace {
 
@@ -183,7 +183,7 @@ private:
         out.note += note;
     }
 
-    void add_kernel_side(shown_thread& out, st::kernel_side const& kernel)
+    void add_kernel_side(shown_thread& out, st::kernel_side const& kernel) const
     {
         if (!wish_.kernel) return;
         if (!kernel.frames) {
@@ -292,6 +292,7 @@ std::vector<std::string> calls_of(shown_thread const& t)
     std::vector<std::string> calls{harmless(t.comm)};
     if (t.outcome == st::capture_outcome::captured && t.end != st::stack_end::complete)
         calls.push_back(fmt::format("[truncated: {}]", st::name_of(t.end)));
+    // NOLINTNEXTLINE(modernize-loop-convert): outermost first
     for (auto f = t.frames.rbegin(); f != t.frames.rend(); ++f) calls.push_back(name_of(*f) + (f->kernel ? "_[k]" : ""));
     if (t.outcome == st::capture_outcome::running || t.outcome == st::capture_outcome::moved) calls.emplace_back("[running]");
     else if (t.outcome != st::capture_outcome::captured) calls.push_back(fmt::format("[{}]", st::name_of(t.outcome)));
