@@ -248,30 +248,33 @@ private:
         return false;
     }
 
-    /// Takes the next number off `12 13 `; a number always ends in a space.
+    /// Takes the next number off `12 13 `. It ends in a space: without one it may be the beginning of a longer number.
     bool next_child() noexcept
     {
         auto space = text_.find(' ');
-        if (space == std::string_view::npos) {
-            if (!text_.empty()) __builtin_memmove(children_text_.data(), text_.data(), text_.size());
-            auto const got = io::read(children_.get(), children_text_.data() + text_.size(), children_text_.size() - text_.size());
-            if (!got.ok() && got.error() != 3) { // ESRCH: this thread has gone
-                failure_ = os_failure(got.error(), kernel_file::children, leader_of(process_));
-                return false;
-            }
-            if (!got.ok()) return false;
-            if (got.value() == 0) {
-                if (!text_.empty())
-                    failure_ = {errc::truncated, kernel_file::children, 0, leader_of(process_), static_cast<std::uint32_t>(text_.size())};
-                return false;
-            }
-            text_ = {children_text_.data(), text_.size() + got.count()};
-            space = text_.find(' ');
-        }
+        for (; space == std::string_view::npos; space = text_.find(' '))
+            if (!read_on()) return false;
         auto const number = io::number_in(text_.substr(0, space));
         if (number < 0) { failure_ = {errc::malformed, kernel_file::children, 0, leader_of(process_), 0}; return false; }
         text_.remove_prefix(space + 1);
         child_ = tgid{number};
+        return true;
+    }
+
+    bool read_on() noexcept
+    {
+        if (!text_.empty()) __builtin_memmove(children_text_.data(), text_.data(), text_.size());
+        auto const got = io::read(children_.get(), children_text_.data() + text_.size(), children_text_.size() - text_.size());
+        if (!got.ok()) {
+            if (got.error() != 3) failure_ = os_failure(got.error(), kernel_file::children, leader_of(process_)); // ESRCH: this thread has gone
+            return false;
+        }
+        if (got.value() == 0) {
+            if (!text_.empty())
+                failure_ = {errc::truncated, kernel_file::children, 0, leader_of(process_), static_cast<std::uint32_t>(text_.size())};
+            return false;
+        }
+        text_ = {children_text_.data(), text_.size() + got.count()};
         return true;
     }
 
