@@ -2,12 +2,15 @@
 #include <taskpeek/taskpeek.hpp>
 
 #include "support/child.hpp"
+#include "support/fixtures.hpp"
 #include "support/threads.hpp"
 
 #include <doctest/doctest.h>
 
 #include <cerrno>
 #include <condition_variable>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <set>
@@ -205,6 +208,26 @@ TEST_CASE("a list of children longer than any buffer comes whole")
     int own_count = 0;
     for (auto const id : own.value().ids) own_count += static_cast<int>(found.count(id.value));
     CHECK(own_count == count);
+}
+
+TEST_CASE("a child id that may have been cut is not handed out")
+{
+    tp::tests::temporary_directory const tree;
+    auto const task = tree.path() + "/7/task/7";
+    std::filesystem::create_directories(task);
+    auto const ids = [&](char const* text) {
+        std::ofstream{task + "/children"} << text;
+        auto const p = tp::process::open(tp::tgid{7}, tree.path().c_str());
+        REQUIRE(p.has_value());
+        auto range = p.value().children();
+        std::vector<int> found;
+        for (auto const& id : range) found.push_back(id.value);
+        REQUIRE_FALSE(range.status().has_value());
+        CHECK(range.status().error().code == errc::truncated);
+        return found;
+    };
+    CHECK(ids("12 13 1") == std::vector{12, 13}); // 1, or the beginning of 14
+    CHECK(ids("12").empty());
 }
 
 TEST_CASE("descriptors come with what they stand for")

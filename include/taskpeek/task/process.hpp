@@ -266,7 +266,8 @@ private:
         if (!text_.empty()) __builtin_memmove(children_text_.data(), text_.data(), text_.size());
         auto const got = io::read(children_.get(), children_text_.data() + text_.size(), children_text_.size() - text_.size());
         if (!got.ok()) {
-            if (got.error() != 3) failure_ = os_failure(got.error(), kernel_file::children, leader_of(process_)); // ESRCH: this thread has gone
+            // ESRCH: this thread has gone.
+            if (got.error() != 3) failure_ = os_failure(got.error(), kernel_file::children, leader_of(process_));
             return false;
         }
         if (got.value() == 0) {
