@@ -109,22 +109,7 @@ public:
     template <class File, auto Convert>
     json entry(std::string const& name)
     {
-        auto const path = fmt::format("{}/{}", tp::name_of(File::file), name);
-        auto found = grown<File, Convert>([&](tp::lent_buffer memory) -> tp::result<File> {
-            auto const text = [&, at = task_.directory()] {
-                if constexpr (requires { File::is_link; }) return tp::io::read_link(at, path.c_str(), memory, File::file);
-                else return tp::io::read_file(at, path.c_str(), memory, tp::io::read_mode::at_once, File::file);
-            }();
-            auto file = text ? File::parse(text.value()) : tp::result<File>{text.error()};
-            if (!file) file.error().task = task_.id();
-            return file;
-        });
-        bool const missing = is_refusal(found, tp::errc::vanished) && task_.check();
-        if (missing) {
-            found["error"]["code"] = tp::name_of(tp::errc::unsupported);
-            found["error"]["message"] = fmt::format("the task is there, but has no {}", path);
-        }
-        return found;
+        return grown<File, Convert>([&](tp::lent_buffer memory) { return task_.read_entry<File>(std::string_view{name}, memory); });
     }
 
     json descriptors()
@@ -163,7 +148,7 @@ private:
     }
 
     /// Entries of a directory by name. One that is not there (a descriptor closed after the listing, a namespace of a later
-    /// kernel) is left out.
+    /// kernel or that a zombie has left) is left out.
     template <class File, auto Convert, class Names>
     json those_there(Names const& names)
     {
@@ -171,7 +156,7 @@ private:
         for (auto const& name : names) {
             auto const were_complete = complete_;
             auto one = entry<File, Convert>(std::string{name});
-            if (is_refusal(one, tp::errc::unsupported)) complete_ = were_complete;
+            if (is_refusal(one, tp::errc::unsupported) || is_refusal(one, tp::errc::zombie)) complete_ = were_complete;
             else out[std::string{name}] = std::move(one);
         }
         return out;

@@ -51,6 +51,8 @@ static_assert(says({tp::errc::denied, tp::kernel_file::stack, EACCES, thread_9, 
                    "reading stack of thread 9 of process 7 was denied (EACCES)"));
 static_assert(says({tp::errc::unsupported, tp::kernel_file::smaps_rollup, ENOENT, process_7, 0},
                    "there is no smaps_rollup of process 7 on this kernel (ENOENT)"));
+static_assert(says({tp::errc::unsupported, tp::kernel_file::fdinfo, ENOENT, process_7, 0},
+                   "fdinfo of process 7 has no such entry (ENOENT)"));
 static_assert(says({tp::errc::truncated, tp::kernel_file::status, 0, process_7, 4096},
               "status of process 7 is truncated after 4096 bytes"));
 static_assert(says({tp::errc::malformed, tp::kernel_file::maps, 0, {}, 17}, "maps is malformed at byte 17"));

@@ -22,8 +22,10 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace tp = taskpeek;
@@ -308,4 +310,52 @@ TEST_CASE("arguments, environment and auxiliary vector are the process's own")
     auto const short_of_memory = p.read<pf::stat>({memory.data(), 10});
     REQUIRE_FALSE(short_of_memory.has_value());
     CHECK(short_of_memory.error() == tp::error{errc::truncated, tp::kernel_file::stat, 0, p.id(), 10});
+}
+
+TEST_CASE("one entry of a directory is read by its number or name")
+{
+    auto const p = self();
+    tp::buffer<4096> memory;
+    int const counter = eventfd(42, EFD_CLOEXEC);
+    REQUIRE(counter >= 0);
+    auto const info = p.read_entry<pf::fdinfo>(counter, memory);
+    REQUIRE(info.has_value());
+    REQUIRE(info.value().eventfd_count.has_value());
+    CHECK(info.value().eventfd_count->value == 42);
+    CHECK(p.read_entry<pf::fd_target>(counter, memory).value().name() == "eventfd");
+    CHECK(p.thread(tp::tid{getpid()}).value().read_entry<pf::fd_target>(counter, memory).value().name() == "eventfd");
+    close(counter);
+
+    struct stat namespace_file {};
+    REQUIRE(stat("/proc/self/ns/mnt", &namespace_file) == 0);
+    auto const mnt = p.read_entry<pf::ns>("mnt", memory);
+    REQUIRE(mnt.has_value());
+    CHECK(mnt.value().type == "mnt");
+    CHECK(mnt.value().inode == namespace_file.st_ino);
+}
+
+TEST_CASE("an entry that is not there, and a task that is not there, are told apart")
+{
+    auto const p = self();
+    tp::buffer<4096> memory;
+    auto const code = [](auto const& read) { return read ? errc{} : read.error().code; };
+    int const closed = dup(0 <= fcntl(0, F_GETFD) ? 0 : 2);
+    REQUIRE(closed >= 0);
+    close(closed);
+    CHECK(code(p.read_entry<pf::fdinfo>(closed, memory)) == errc::unsupported);
+    CHECK(code(p.read_entry<pf::fd_target>(closed, memory)) == errc::unsupported);
+    CHECK(code(p.read_entry<pf::ns>("future", memory)) == errc::unsupported);
+    CHECK(code(p.read_entry<pf::fdinfo>(-1, memory)) == errc::invalid);
+    for (auto const name : {"", ".", "..", "../stat", "a/b", "a name that is longer than any namespace there is"})
+        CHECK(code(p.read_entry<pf::ns>(name, memory)) == errc::invalid);
+
+    tp::tests::child zombie;
+    auto const dead = tp::process::open(zombie.id());
+    zombie.kill();
+    zombie.await_end();
+    REQUIRE(dead.has_value());
+    CHECK(code(dead.value().read_entry<pf::ns>("mnt", memory)) == errc::zombie);
+    zombie.reap();
+    CHECK(code(dead.value().read_entry<pf::ns>("mnt", memory)) == errc::vanished);
+    CHECK(code(dead.value().read_entry<pf::fdinfo>(0, memory)) == errc::vanished);
 }

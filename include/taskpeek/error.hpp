@@ -245,7 +245,13 @@ constexpr error_text error::message() const noexcept
         else { who() << " has gone; its " << what << " could not be read"; }
         break;
     case errc::denied: out << "reading " << what; of_whom(); out << " was denied"; break;
-    case errc::unsupported: out << "there is no " << what; of_whom(); out << " on this kernel"; break;
+    case errc::unsupported:
+        if (file == kernel_file::fd || file == kernel_file::fdinfo || file == kernel_file::ns) {
+            out << what; of_whom(); out << " has no such entry";
+            break;
+        }
+        out << "there is no " << what; of_whom(); out << " on this kernel";
+        break;
     case errc::truncated: out << what; of_whom(); out << " is truncated after " << static_cast<std::int64_t>(offset) << " bytes"; break;
     case errc::malformed: out << what; of_whom(); out << " is malformed at byte " << static_cast<std::int64_t>(offset); break;
     case errc::zombie: who() << " is a zombie: it has no " << what; break;

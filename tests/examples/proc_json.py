@@ -295,7 +295,7 @@ with Child(EPOLL, env={"EMPTY": "", "BIG": "y" * 100_000, "LAST": "z"}) as child
     checks.equal("a descriptor that is not open",
                  (missing.status, missing.json["files"]["fd/77"]["error"]["code"], missing.json["files"]["comm"]),
                  (1, "unsupported", "new\nline"))
-    checks.true("the message names it", "fdinfo/77" in missing.json["files"]["fdinfo/77"]["error"]["message"])
+    checks.true("the message says so", "fdinfo of process" in missing.json["files"]["fdinfo/77"]["error"]["message"])
     for wrong in ([], ["stat"], ["x", "stat"], ["0", "stat"], [child.pid, "nofile"], [child.pid, "fd/x"], [child.pid, "fd/-1"],
                   [child.pid, "fd/"], [child.pid, "fd/1/2"],
                   [child.pid, "../stat"], [child.pid, ""], [child.pid, "stat/1"]):

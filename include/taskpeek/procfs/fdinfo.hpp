@@ -96,6 +96,7 @@ constexpr void read_value(text::cursor& in, text::lines<epoll_target>&) noexcept
 struct fdinfo {
     static constexpr kernel_file file = kernel_file::fdinfo;
     static constexpr std::size_t typical_size = 4096; ///< bytes; an epoll instance with 50 descriptors
+    static constexpr bool is_entry = true;            ///< one of many: `read_entry<fdinfo>(descriptor, memory)`
 
     std::optional<std::int64_t> pos;              ///< `pos`: file offset
     std::optional<open_flags> flags;              ///< `flags`

@@ -117,6 +117,7 @@ struct fd_target {
     static constexpr kernel_file file = kernel_file::fd;
     static constexpr std::size_t typical_size = 4096; ///< bytes: the kernel gives at most a page
     static constexpr bool is_link = true;             ///< is read with readlink(2)
+    static constexpr bool is_entry = true;            ///< one of many: `read_entry<fd_target>(descriptor, memory)`
 
     std::string_view target; ///< raw bytes, nothing escaped
 

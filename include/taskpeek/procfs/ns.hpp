@@ -36,6 +36,7 @@ struct ns {
     static constexpr kernel_file file = kernel_file::ns;
     static constexpr std::size_t typical_size = 64; ///< bytes; a word and a number
     static constexpr bool is_link = true;           ///< is read with readlink(2)
+    static constexpr bool is_entry = true;          ///< one of many: `read_entry<ns>("mnt", memory)`
 
     std::string_view type;   ///< `"mnt"`, `"pid"`, …: the word before the number
     std::uint64_t inode = 0; ///< in nsfs; before 3.19 in procfs

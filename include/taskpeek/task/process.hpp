@@ -48,6 +48,23 @@ public:
         return read<File>(memory);
     }
 
+    /// Reads and decodes the entry \p name of a directory: `read_entry<pf::ns>("mnt", memory)`. Errors: as `read`; unsupported: the
+    /// task is there, but has no such entry; invalid: \p name is no name. Lifetime: the record's views are views into \p memory.
+    template <kernel_entry File>
+    [[nodiscard]] result<File> read_entry(std::string_view name, lent_buffer memory) const noexcept
+    {
+        return detail::read_entry<File>(directory(), name, id_, memory);
+    }
+
+    /// Reads and decodes what belongs to one descriptor: `read_entry<pf::fdinfo>(fd, memory)`. Errors and lifetime: as above;
+    /// unsupported: the descriptor is not open.
+    template <kernel_entry File>
+    [[nodiscard]] result<File> read_entry(std::int32_t descriptor, lent_buffer memory) const noexcept
+    {
+        if (descriptor < 0) return error{errc::invalid, File::file, 0, id_, 0};
+        return read_entry<File>((io::short_path{} / descriptor).c_str(), memory);
+    }
+
     /// Is it still there? Errors: vanished. A zombie is still there.
     [[nodiscard]] result<void> check() const noexcept
     {

@@ -21,7 +21,14 @@ concept kernel_record = requires(std::string_view text) {
     { File::file } -> std::convertible_to<kernel_file>;
     { File::typical_size } -> std::convertible_to<std::size_t>;
     { File::parse(text) } -> std::same_as<result<File>>;
-} && !requires(File one_of_many) { one_of_many.mark_truncated(); };
+} && !requires(File one_of_many) { one_of_many.mark_truncated(); } && !requires { requires File::is_entry; };
+
+/// A record of one entry of a directory of a task: `fd/<n>`, `fdinfo/<n>`, `ns/<name>`. See `task_handle::read_entry`.
+template <class File>
+concept kernel_entry = requires(std::string_view text) {
+    { File::parse(text) } -> std::same_as<result<File>>;
+    requires File::is_entry;
+};
 
 namespace detail {
 
@@ -64,12 +71,11 @@ inline constexpr io::read_mode read_mode_of =
     return found;
 }
 
-/// The text of \p File of the task whose directory is \p prefix below \p directory.
+/// The text of the \p File that is \p path below \p directory.
 template <class File>
-[[nodiscard, gnu::always_inline]] inline result<std::string_view> read_text(int directory, io::short_path path, lent_buffer into) noexcept
+[[nodiscard, gnu::always_inline]] inline result<std::string_view> read_text(int directory, io::short_path const& path,
+                                                                            lent_buffer into) noexcept
 {
-    constexpr auto name = name_of(File::file);
-    path / name;
     if constexpr (is_link<File>) return io::read_link(directory, path.c_str(), into, File::file);
     else return io::read_file(directory, path.c_str(), into, read_mode_of<File>, File::file);
 }
@@ -79,7 +85,9 @@ template <kernel_record File>
 [[nodiscard, gnu::always_inline]] inline result<File> read_record(int directory, io::short_path const& prefix, task_id id, lent_buffer into,
                                                                   std::size_t& used) noexcept
 {
-    auto const text = read_text<File>(directory, prefix, into);
+    auto path = prefix;
+    constexpr auto name = name_of(File::file);
+    auto const text = read_text<File>(directory, path / name, into);
     used = 0;
     if (!text) [[unlikely]] {
         auto failure = text.error();
@@ -99,6 +107,24 @@ template <kernel_record File>
     auto record = File::parse(text.value());
     if (!record) [[unlikely]] record.error().task = id;
     return record;
+}
+
+/// Reads and decodes the entry \p name of a directory of the task \p id, whose own directory is \p directory.
+template <kernel_entry File>
+[[nodiscard]] inline result<File> read_entry(int directory, std::string_view name, task_id id, lent_buffer into) noexcept
+{
+    if (name.empty() || name.size() > 40 || name.front() == '.' || name.find('/') != name.npos)
+        return error{errc::invalid, File::file, 0, id, 0};
+    io::short_path path;
+    auto const text = read_text<File>(directory, path / name_of(File::file) / name, into);
+    if (!text) {
+        auto failure = text.error();
+        failure.task = id;
+        return failure.code == errc::vanished ? explain(directory, {}, failure, false) : failure;
+    }
+    auto entry = File::parse(text.value());
+    if (!entry) entry.error().task = id;
+    return entry;
 }
 
 } // namespace detail
