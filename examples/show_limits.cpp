@@ -124,23 +124,23 @@ std::string shown(std::uint64_t number, std::string_view unit)
     return easier.empty() ? std::to_string(number) : fmt::format("{} ({})", number, easier);
 }
 
-/// All limits, or why they cannot be told.
+/// All limits, or why they cannot be told. The `limits` file tells them to everyone; prlimit(2) only to the process's own user.
 tp::result<void> show(tp::process const& process, bool as_json)
 {
+    auto const all = process.read<tp::procfs::limits>();
+    if (!all) return all.error();
     using align = table::align;
     table rows{{{"NAME", align::left}, {"SOFT", align::left}, {"HARD", align::left}, {"UNIT", align::left},
                 {"LIMIT", align::left}}};
     json out = {{"tgid", process.id().tgid.value}, {"limits", json::object()}};
-    for (std::size_t i = 0; i < tp::resource_count; ++i) {
-        auto const what = static_cast<tp::resource>(i);
-        auto const now = get(process, what);
-        if (!now) return now.error();
-        auto const& [soft, hard] = now.value();
-        std::string const name{tp::name_of(what)}, unit{tp::unit_name(what)};
+    tp::procfs::limits::each_field(all.value(), [&]<tp::resource R>(char const* key, std::optional<tp::rlimit<R>> const& limit) {
+        if (!limit) return; // a kernel without it
+        auto const soft = tp::to_rlim(limit->soft), hard = tp::to_rlim(limit->hard);
+        std::string const name{tp::name_of(R)}, unit{tp::unit_name(R)};
         auto const number = [](std::uint64_t n) { return n == UINT64_MAX ? json("unlimited") : json(n); };
         out["limits"][name] = {{"soft", number(soft)}, {"hard", number(hard)}, {"unit", unit}};
-        rows.add({name, shown(soft, unit), shown(hard, unit), unit, std::string{tp::kernel_key(what)}});
-    }
+        rows.add({name, shown(soft, unit), shown(hard, unit), unit, key});
+    });
     if (as_json) print_json(out, 2);
     else rows.print();
     return tp::success();

@@ -84,9 +84,10 @@ if IS_ROOT and shutil.which("setpriv"):
         checks.equal("a lowered one", (lowered.status, lowered.json["limits"]["nofile"]),
                      (0, {"soft": 55, "hard": 58, "unit": "files"}))
     with Child() as child:
-        foreign = call("show_limits", child.pid, user=NOBODY)
-        checks.true("another user's process", foreign.status == 1 and "denied" in foreign.err and foreign.out == b"",
-                    foreign.err)
+        foreign = call("show_limits", child.pid, "--json", user=NOBODY)
+        checks.equal("another user's process may be looked at", foreign.json, call("show_limits", child.pid, "--json").json)
+        foreign = call("show_limits", child.pid, "--set", "nofile=5", user=NOBODY)
+        checks.true("but not be set", foreign.status == 1 and "denied" in foreign.err and foreign.out == b"", foreign.err)
 else:
     checks.skip("show_limits for the unprivileged", "only root can become nobody")
 
