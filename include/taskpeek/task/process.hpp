@@ -200,17 +200,7 @@ public:
     child_walk() noexcept = default;
     child_walk(tgid process, int directory) noexcept : process_{process}, directory_{directory} {}
     child_walk(child_walk const& other) noexcept : base{}, process_{other.process_}, directory_{other.directory_} {}
-    child_walk& operator=(child_walk const& other) noexcept
-    {
-        base::operator=(other);
-        process_ = other.process_;
-        directory_ = other.directory_;
-        begun_ = false;
-        children_.reset();
-        tasks_.reset();
-        failure_ = {};
-        return *this;
-    }
+    child_walk& operator=(child_walk const& other) noexcept { return assign_fresh(*this, other); }
     ~child_walk() = default;
 
     /// Success, or why the range ended early. Errors: vanished, denied, unsupported (no CONFIG_PROC_CHILDREN), malformed.
@@ -320,17 +310,7 @@ public:
     fd_walk() noexcept = default;
     fd_walk(tgid process, int directory) noexcept : process_{process}, directory_{directory} {}
     fd_walk(fd_walk const& other) noexcept : base{}, process_{other.process_}, directory_{other.directory_} {}
-    fd_walk& operator=(fd_walk const& other) noexcept
-    {
-        base::operator=(other);
-        process_ = other.process_;
-        directory_ = other.directory_;
-        begun_ = false;
-        some_ = false;
-        fds_.reset();
-        failure_ = {};
-        return *this;
-    }
+    fd_walk& operator=(fd_walk const& other) noexcept { return assign_fresh(*this, other); }
     ~fd_walk() = default;
 
     /// Success, or why the range ended early. Errors: vanished, denied, os.

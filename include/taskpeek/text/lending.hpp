@@ -5,6 +5,7 @@
 /// The shape of every range here: it decodes once per `++`, and lends the same row again and again.
 
 #include <cstddef>
+#include <new>
 
 #include <range/v3/range_fwd.hpp>
 
@@ -72,5 +73,14 @@ private:
 
     bool begun_ = false;
 };
+
+/// Copy assignment of a range, by its copy constructor: what it had begun ends, and it is fresh. \return \p range
+template <class Range>
+Range& assign_fresh(Range& range, Range const& other) noexcept
+{
+    if (&range == &other) return range;
+    range.~Range();
+    return *::new (static_cast<void*>(&range)) Range{other};
+}
 
 } // namespace taskpeek
