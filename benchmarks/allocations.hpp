@@ -62,5 +62,5 @@ void* operator new(std::size_t size)
     if (auto* const made = malloc(size)) return made;
     std::abort();
 }
-void operator delete(void* old) noexcept { std::free(old); }
-void operator delete(void* old, std::size_t) noexcept { std::free(old); }
+[[gnu::noinline]] void operator delete(void* old) noexcept { std::free(old); }
+[[gnu::noinline]] void operator delete(void* old, std::size_t) noexcept { std::free(old); }

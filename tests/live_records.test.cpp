@@ -22,6 +22,7 @@
 #include <vector>
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace tp = taskpeek;
@@ -237,6 +238,12 @@ TEST_CASE("a process that executes another program in the middle of its maps doe
         CHECK(maps.status().error().task == p.id());
         CHECK(maps.status().error().offset > 0);
 
+        // it still maps its libraries when it already has its new name
+        for (int i = 0; i < 2000; ++i) {
+            auto const syscall = p.read<pf::syscall>(memory);
+            if (syscall && syscall.value().nr == SYS_clock_nanosleep) break;
+            usleep(5000);
+        }
         auto again = p.maps();
         CHECK(all(again) == expected_maps(c.pid()));
         CHECK(again.status().has_value());

@@ -200,7 +200,11 @@ public:
     child_walk() noexcept = default;
     child_walk(tgid process, int directory) noexcept : process_{process}, directory_{directory} {}
     child_walk(child_walk const& other) noexcept : base{}, process_{other.process_}, directory_{other.directory_} {}
-    child_walk& operator=(child_walk const& other) noexcept { return assign_fresh(*this, other); }
+    child_walk& operator=(child_walk const& other) noexcept
+    {
+        assign_fresh(*this, other);
+        return *this;
+    }
     ~child_walk() = default;
 
     /// Success, or why the range ended early. Errors: vanished, denied, unsupported (no CONFIG_PROC_CHILDREN), malformed.
@@ -310,7 +314,11 @@ public:
     fd_walk() noexcept = default;
     fd_walk(tgid process, int directory) noexcept : process_{process}, directory_{directory} {}
     fd_walk(fd_walk const& other) noexcept : base{}, process_{other.process_}, directory_{other.directory_} {}
-    fd_walk& operator=(fd_walk const& other) noexcept { return assign_fresh(*this, other); }
+    fd_walk& operator=(fd_walk const& other) noexcept
+    {
+        assign_fresh(*this, other);
+        return *this;
+    }
     ~fd_walk() = default;
 
     /// Success, or why the range ended early. Errors: vanished, denied, os.

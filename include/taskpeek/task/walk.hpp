@@ -51,7 +51,11 @@ public:
     process_walk() noexcept = default;
     explicit process_walk(walk_options const& options) noexcept : options_{options} {}
     process_walk(process_walk const& other) noexcept : base{}, options_{other.options_} {}
-    process_walk& operator=(process_walk const& other) noexcept { return assign_fresh(*this, other); }
+    process_walk& operator=(process_walk const& other) noexcept
+    {
+        assign_fresh(*this, other);
+        return *this;
+    }
     ~process_walk() = default;
 
     /// Success, or why the task list could not be read (to its end).
@@ -114,7 +118,11 @@ public:
 
     thread_walk(thread_walk const& other) noexcept
         : base{}, options_{other.options_}, only_{other.only_}, only_directory_{other.only_directory_} {}
-    thread_walk& operator=(thread_walk const& other) noexcept { return assign_fresh(*this, other); }
+    thread_walk& operator=(thread_walk const& other) noexcept
+    {
+        assign_fresh(*this, other);
+        return *this;
+    }
     ~thread_walk() = default;
 
     /// Success, or why the list could not be read (to its end).

@@ -74,13 +74,13 @@ private:
     bool begun_ = false;
 };
 
-/// Copy assignment of a range, by its copy constructor: what it had begun ends, and it is fresh. \return \p range
+/// Copy assignment of a range, by its copy constructor: what it had begun ends, and it is fresh.
 template <class Range>
-Range& assign_fresh(Range& range, Range const& other) noexcept
+void assign_fresh(Range& range, Range const& other) noexcept
 {
-    if (&range == &other) return range;
+    if (&range == &other) return;
     range.~Range();
-    return *::new (static_cast<void*>(&range)) Range{other};
+    ::new (static_cast<void*>(&range)) Range{other};
 }
 
 } // namespace taskpeek
