@@ -46,7 +46,7 @@ input, button { font: inherit; color: inherit; background: var(--paper); border:
   cursor: default; white-space: pre }
 .row:hover, .row:focus { outline: 2px solid var(--ink); outline-offset: -2px; z-index: 1 }
 .row.hit { background: var(--mark) }
-.address { flex: 0 0 17ch; text-align: right; font-family: ui-monospace, monospace; color: var(--dim) }
+.address { flex: 0 0 20ch; text-align: right; font-family: ui-monospace, monospace; color: var(--dim) }
 .fill { flex: 0 0 64px }
 .what { font-family: ui-monospace, monospace }
 .alarm { font-weight: bold; color: #d00 }
@@ -70,9 +70,12 @@ input, button { font: inherit; color: inherit; background: var(--paper); border:
 <h1 id="title"></h1>
 <div id="sums"></div>
 <div class="tools">
-<input id="search" type="search" placeholder="Search: 0x7f00…, a name, a class" aria-label="Search">
+<input id="search" type="search" placeholder="Search: 0x7f00…, a name, a class; 0x7f00…-0x7f10… zooms" aria-label="Search">
 <button id="next">Next</button>
+<button id="in" title="To what was found; a double click or Enter on a range does the same">Zoom in</button>
 <button id="out">Zoom out</button>
+<button id="user">User half</button>
+<button id="kernel">Kernel's half</button>
 <button id="all">All</button>
 <span id="zoomed"></span>
 <label><input id="linear" type="checkbox"> linear</label>
@@ -122,6 +125,8 @@ rows.forEach((r, i) => { r.end = i + 1 < rows.length ? rows[i + 1].start : BigIn
   r.path = r.more.path === undefined ? '' : data.strings[r.more.path]; });
 rows.reverse(); // highest first
 const kinds = [...new Set(rows.map(r => r.kind))];
+const sizes = new Map();
+for (const r of rows) sizes.set(r.kind, (sizes.get(r.kind) || 0n) + r.size);
 const off = new Set();
 const view = {lo: 0n, hi: top64, shown: [], tops: [0]};
 function heightOf(r) {
@@ -169,8 +174,7 @@ function element(r, y, height) {
   fill.className = 'fill';
   fill.style.background = fillOf(r.kind);
   what.className = 'what';
-
-   what.textContent = `${r.kind}  ${human(r.size)}${r.more.perms ? '  ' + r.more.perms : ''}${r.more.tid ? '  tid ' + r.more.tid : ''}`
+  what.textContent = `${r.kind}  ${human(r.size)}${r.more.perms ? '  ' + r.more.perms : ''}${r.more.tid ? '  tid ' + r.more.tid : ''}`
     + (r.path ? '  ' + r.path : '');
   row.append(address, fill, what);
   if (r.more.writable_and_executable) {
@@ -191,16 +195,17 @@ function factsOf(r) {
   const lines = [`${hex(r.start)} – ${hex(r.end)}`, `size       ${human(r.size)} (${r.size} bytes)`, `class      ${r.kind}`,
   `evidence   ${r.why}`];
   if (r.path) lines.push(`path       ${r.path}`);
+  if (r.more.perms && r.more.offset === undefined) lines.push('offset     0');
   for (const [key, value] of Object.entries(r.more))
     if (key !== 'path') lines.push(`${key.padEnd(10)} ${typeof value === 'object' ? JSON.stringify(value) : value}`);
   return lines.join('\n');
 }
-function zoom(r) {
-  const margin = r.size / 2n + 4096n;
-  view.lo = r.start > margin ? r.start - margin : 0n;
-  view.hi = r.end + margin > top64 ? top64 : r.end + margin;
+function show(lo, hi) {
+  view.lo = lo > 0n ? lo : 0n;
+  view.hi = hi < top64 ? hi : top64;
   layout();
 }
+function zoom(r) { show(r.start - r.size / 2n - 4096n, r.end + r.size / 2n + 4096n); }
 function matches(r, text, address) {
   if (address !== null) return r.start <= address && address < r.end;
   return r.kind.includes(text) || r.path.toLowerCase().includes(text) || String(r.more.tid || '') === text;
@@ -208,6 +213,13 @@ function matches(r, text, address) {
 let found = -1;
 function search(step) {
   const text = $('search').value.trim().toLowerCase();
+  const stretch = text.match(/^(?:0x)?([0-9a-f]+)\s*(-|,|\.\.|–)\s*(0x)?([0-9a-f]+)$/);
+  if (stretch && step) { // maps' own way to write it, or an address and a length
+    const lo = BigInt('0x' + stretch[1]);
+    const other = BigInt((stretch[2] !== ',' || stretch[3] || /[a-f]/.test(stretch[4]) ? '0x' : '') + stretch[4]);
+    const hi = stretch[2] === ',' ? lo + other : other;
+    if (lo < hi) return show(lo, hi);
+  }
   let address = null;
   if (/^(0x)?[0-9a-f]{5,16}$/.test(text)) address = BigInt(text.startsWith('0x') ? text : '0x' + text);
   for (const r of rows) r.hit = text !== '' && matches(r, text, address);
@@ -229,20 +241,22 @@ for (const kind of kinds.slice().sort()) {
   box.addEventListener('change', () => { if (box.checked) off.delete(kind); else off.add(kind); layout(true); });
   chip.className = 'chip';
   chip.style.background = fillOf(kind);
-  label.append(box, chip, kind);
+  label.append(box, chip, `${kind} ${human(sizes.get(kind))}`);
   $('classes').append(label);
 }
 const setAll = on => { for (const box of $('classes').querySelectorAll('input')) { box.checked = on;
   if (on) off.delete(box.dataset.kind); else off.add(box.dataset.kind); } layout(); };
 $('none').addEventListener('click', () => setAll(false));
 $('every').addEventListener('click', () => setAll(true));
-$('all').addEventListener('click', () => { view.lo = 0n; view.hi = top64; layout(); });
-$('out').addEventListener('click', () => {
-  const size = view.hi - view.lo;
-  view.lo = view.lo > size ? view.lo - size : 0n;
-  view.hi = view.hi + size > top64 ? top64 : view.hi + size;
-  layout();
+const border = BigInt(data.totals.user_size);
+$('all').addEventListener('click', () => show(0n, top64));
+$('user').addEventListener('click', () => show(0n, border));
+$('kernel').addEventListener('click', () => show(border, top64));
+$('in').addEventListener('click', () => {
+  const hits = view.shown.filter(r => r.hit);
+  if (hits.length) zoom(hits[Math.min(Math.max(found, 0), hits.length - 1)]);
 });
+$('out').addEventListener('click', () => { const size = view.hi - view.lo; show(view.lo - size, view.hi + size); });
 $('linear').addEventListener('change', () => layout());
 $('search').addEventListener('input', () => search(false));
 $('search').addEventListener('keydown', e => { if (e.key === 'Enter') search(true); });
@@ -258,8 +272,7 @@ $('title').textContent = `Process ${data.tgid} (${data.name})`;
 document.title = `${data.tgid} ${data.name}`;
 const t = data.totals;
 $('sums').textContent = `${t.vmas} vmas map ${human(t.mapped)}; ${t.gaps} gaps leave ${human(t.sparse)} of ${human(t.user_size)} free`
-  + (t.vmas_left === undefined ? '' : `; ${t.vmas_left} more vmas are allowed`) + (t.rss_kib === undefined ? '' : `;
-  Rss ${human(t.rss_kib * 1024)}`)
+  + (t.vmas_left === undefined ? '' : `; ${t.vmas_left} more vmas are allowed`) + (t.rss_kib === undefined ? '' : `; Rss ${human(t.rss_kib * 1024)}`)
   + data.hidden.map(s => `; ${s.file} hidden: ${s.rule}`).join('');
 layout();
 </script>

@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from report import ROOT, Report, relative, tracked
 
-CODE = (".hpp", ".cpp", ".c", ".py", ".sh", "meson.build", "meson_options.txt", ".cmake", ".cmake.in", "CMakeLists.txt")
+CODE = (".hpp", ".cpp", ".c", ".py", ".sh", "meson.build", "meson_options.txt", ".cmake", ".cmake.in", "CMakeLists.txt", ".mjs")
 PROSE = (".md", ".json", ".wrap", ".clang-format", ".clang-tidy", ".gitignore", "Doxyfile", "LICENSE", "/dev", ".ci/run", ".txt")
 LONGEST = 140  # characters beside string literals; 130 is the aim, a table may stick out a little
 STANDARD_DIRECTORIES = {"/", "/tmp", "/home", "/root", "/usr", "/usr/src", "/opt", "/srv", "/var", "/mnt", "/media", "/build", "/src"}
