@@ -272,7 +272,8 @@ $('title').textContent = `Process ${data.tgid} (${data.name})`;
 document.title = `${data.tgid} ${data.name}`;
 const t = data.totals;
 $('sums').textContent = `${t.vmas} vmas map ${human(t.mapped)}; ${t.gaps} gaps leave ${human(t.sparse)} of ${human(t.user_size)} free`
-  + (t.vmas_left === undefined ? '' : `; ${t.vmas_left} more vmas are allowed`) + (t.rss_kib === undefined ? '' : `; Rss ${human(t.rss_kib * 1024)}`)
+  + (t.vmas_left === undefined ? '' : `; ${t.vmas_left} more vmas are allowed`)
+  + (t.rss_kib === undefined ? '' : `; Rss ${human(t.rss_kib * 1024)}`)
   + data.hidden.map(s => `; ${s.file} hidden: ${s.rule}`).join('');
 layout();
 </script>
