@@ -108,7 +108,9 @@ std::map<std::string, before> const sort_keys = {
     {"tgid", by([](task const& t) { return t.id; })},
     {"tid", by([](task const& t) { return t.id.tid; })},
     {"name", by([](task const& t) -> std::string const& { return t.comm; })},
+    {"comm", by([](task const& t) -> std::string const& { return t.comm; })},
     {"state", by([](task const& t) { return t.state ? t.state->letter : '?'; })},
+    {"kernel_thread", by([](task const& t) { return t.is_kernel_thread(); })},
     {"ppid", by([](task const& t) { return t.parent; })},
     {"ruid", by([](task const& t) { return t.real; })},
     {"euid", by([](task const& t) { return t.effective; })},
@@ -206,8 +208,13 @@ private:
                  {"EUID", align::right}, {"THREADS", align::right}, {"NAME", align::left}}};
 };
 
+/// A place in the tree: which task, and how far to the right.
+struct tree_row {
+    std::size_t task, depth;
+};
+
 /// Children below their parents, threads below their process. Whose parent is not listed stands at the left.
-void print_tree(std::vector<task> const& tasks)
+std::vector<tree_row> tree_of(std::vector<task> const& tasks)
 {
     std::set<tp::tgid> processes;
     for (auto const& t : tasks)
@@ -220,25 +227,32 @@ void print_tree(std::vector<task> const& tasks)
         else roots.push_back(i);
     }
 
-    task_table rows;
-    std::vector<bool> printed(tasks.size());
-    auto const print_from = [&](std::size_t root) {
-        std::vector<std::pair<std::size_t, std::size_t>> next{{root, 0}}; // task and depth, the next one last
+    std::vector<tree_row> rows;
+    std::vector<bool> placed(tasks.size());
+    auto const place_from = [&](std::size_t root) {
+        std::vector<tree_row> next{{root, 0}}; // the next one last
         while (!next.empty()) {
             auto const [i, depth] = next.back();
             next.pop_back();
-            if (printed[i]) continue;
-            printed[i] = true;
-            rows.add(tasks[i], depth == 0 ? "" : fmt::format("{:{}}\\_ ", "", 2 * (depth - 1)));
+            if (placed[i]) continue;
+            placed[i] = true;
+            rows.push_back({i, depth});
             if (!tasks[i].id.is_leader()) continue;
             auto const first = next.size();
             auto const [begin, end] = below.equal_range(tasks[i].id.tgid);
-            for (auto child = begin; child != end; ++child) next.emplace_back(child->second, depth + 1);
+            for (auto child = begin; child != end; ++child) next.push_back({child->second, depth + 1});
             std::reverse(next.begin() + static_cast<std::ptrdiff_t>(first), next.end());
         }
     };
-    for (auto const root : roots) print_from(root);
-    for (std::size_t i = 0; i < tasks.size(); ++i) print_from(i); // a walk is no snapshot: reused ids may make a ring of parents
+    for (auto const root : roots) place_from(root);
+    for (std::size_t i = 0; i < tasks.size(); ++i) place_from(i); // a walk is no snapshot: reused ids may make a ring of parents
+    return rows;
+}
+
+void print_tree(std::vector<task> const& tasks)
+{
+    task_table rows;
+    for (auto const [i, depth] : tree_of(tasks)) rows.add(tasks[i], depth == 0 ? "" : fmt::format("{:{}}\\_ ", "", 2 * (depth - 1)));
     rows.print();
 }
 
@@ -249,10 +263,11 @@ void print_table(std::vector<task> const& tasks)
     rows.print();
 }
 
-void print_tasks_json(std::vector<task> const& tasks)
+void print_tasks_json(std::vector<task> const& tasks, bool tree)
 {
     auto list = json::array();
-    for (auto const& t : tasks) list.push_back(json_of_task(t));
+    if (tree) for (auto const& row : tree_of(tasks)) list.push_back(json_of_task(tasks[row.task]));
+    else for (auto const& t : tasks) list.push_back(json_of_task(t));
     print_json(list, 1);
 }
 
@@ -276,11 +291,11 @@ int list_tasks(CLI::App& options, command_line const& arguments)
 
     options.description("Lists the processes of this machine, or all their threads.");
     options.add_flag("-L,--threads", threads, "list each thread, not each process");
-    options.add_flag("--tree", tree, "children below their parents");
+    options.add_flag("--tree", tree, "children below their parents; of JSON, behind them");
     options.add_flag("--count", count, "only count tasks, and the stacks that are alive");
     options.add_flag("--json", as_json, "print JSON");
     options.add_option("--root", root, "a recorded tree, or a container's /proc")->type_name("DIR");
-    options.add_option("--sort", sort_key, "tgid, tid, name, state, ppid, ruid, euid or threads")
+    options.add_option("--sort", sort_key, "the order: tgid unless told, comm, threads, …")
         ->type_name("KEY")
         ->check([](std::string const& key) { return sort_keys.contains(key) ? std::string{} : harmless(key) + " is no key"; });
     options.add_option("--name", name, "only tasks with TEXT in their names")->type_name("TEXT");
@@ -290,8 +305,10 @@ int list_tasks(CLI::App& options, command_line const& arguments)
             uid = find_user(text);
             return uid ? std::string{} : "there is no user " + harmless(text);
         });
+    options.footer("KEY is one of the JSON's: tgid, tid, comm (or name), state, kernel_thread, ppid,\n"
+                   "ruid, euid, or threads, of which the most come first.");
     options.callback([&] {
-        if (tree && (count || as_json)) throw CLI::ValidationError("--tree", "is neither counted nor JSON, which has ppid");
+        if (tree && count) throw CLI::ValidationError("--tree", "is not counted");
     });
     arguments.read();
 
@@ -307,7 +324,7 @@ int list_tasks(CLI::App& options, command_line const& arguments)
 
     if (count && as_json) print_json(counts{tasks}.as_json(), 1);
     else if (count) print_counts(counts{tasks});
-    else if (as_json) print_tasks_json(tasks);
+    else if (as_json) print_tasks_json(tasks, tree);
     else if (tree) print_tree(tasks);
     else print_table(tasks);
     return complete ? all_told : something_unread;

@@ -61,7 +61,6 @@ constexpr auto syscall_or_running = [](pf::syscall const& call) {
 json vma_fields(pf::vma const& vma, json const& numbers = json::object())
 {
     auto out = json_of(vma);
-    out["offset"] = hex_json(vma.offset.count); // in hex, like the addresses that it goes with
     if (vma.path_truncated) out["path_truncated"] = true;
     out.update(numbers);
     return out;
@@ -137,6 +136,14 @@ public:
     {
         complete_ = false;
         return json_of(why);
+    }
+
+    /// For a name that no decoder answers to.
+    json refuse_unknown(std::string const& name)
+    {
+        auto out = refuse({tp::errc::unsupported, tp::kernel_file::none, 0, task_.id(), 0});
+        out["error"]["message"] = harmless(name) + " is no kernel file that is decoded here; see --help";
+        return out;
     }
 
 private:
@@ -223,18 +230,20 @@ constexpr decoded_file decoded_files[] = {
 
 using reader = std::function<json(task_files&)>;
 
-/// What reads the file called \p name; nothing if it is none that is decoded.
+/// What reads the file called \p name, or says that it is none that is decoded.
 reader reader_of(std::string_view name)
 {
     for (auto const& file : decoded_files)
         if (file.name == name) return file.read;
-    auto const slash = std::min(name.find('/'), name.size() - 1);
+    auto const slash = name.find('/');
     auto const folder = name.substr(0, slash);
-    std::string const entry{name.substr(slash + 1)};
+    std::string const entry{slash == name.npos ? "" : name.substr(slash + 1)};
     bool const is_number = tp::io::number_in(entry) >= 0;
+    bool const is_word = !entry.empty() && entry.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == entry.npos;
     if (folder == "fd" && is_number) return [=](task_files& files) { return files.entry<pf::fd_target, only_field>(entry); };
     if (folder == "fdinfo" && is_number) return [=](task_files& files) { return files.entry<pf::fdinfo, fdinfo_fields>(entry); };
-    return {};
+    if (folder == "ns" && is_word) return [=](task_files& files) { return files.entry<pf::ns, every_field>(entry); };
+    return [name = std::string{name}](task_files& files) { return files.refuse_unknown(name); };
 }
 
 std::string decoded_names()
@@ -244,7 +253,7 @@ std::string decoded_names()
         auto const column = names.size() - (names.rfind('\n') + 1); // npos + 1 is 0
         names += fmt::format("{}{}", column + file.name.size() > 76 ? "\n  " : " ", file.name);
     }
-    return names + "\nor one entry of a directory: fd/NUMBER, fdinfo/NUMBER.";
+    return names + "\nor one entry of a directory: fd/NUMBER, fdinfo/NUMBER, ns/NAME.";
 }
 
 int proc_json(CLI::App& options, command_line const& arguments)
@@ -256,9 +265,7 @@ int proc_json(CLI::App& options, command_line const& arguments)
     options.description("Prints kernel files of a process, or of one of its threads, as JSON.");
     options.add_option("--root", root, "a recorded tree, or a container's /proc")->type_name("DIR");
     options.add_option("TASK", who, "TGID, or TGID/TID for the files below task/TID")->required()->type_name("");
-    options.add_option("FILE", names, "names of kernel files")->required()->type_name("")->check([](std::string const& name) {
-        return reader_of(name) ? std::string{} : harmless(name) + ": no file that is decoded; --help lists them";
-    });
+    options.add_option("FILE", names, "names of kernel files")->required()->type_name("");
     options.footer(decoded_names());
     arguments.read();
 

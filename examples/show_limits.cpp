@@ -4,6 +4,8 @@
 #include "common/json.hpp"
 #include "common/program.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -76,12 +78,25 @@ std::optional<std::uint64_t> parse_value(std::string_view text, tp::resource wha
     return number << shift;
 }
 
+/// The resource that \p name means, in upper or lower case: `nofile`, `RLIMIT_NOFILE`, `Max open files`.
+std::optional<tp::resource> find_resource(std::string_view name)
+{
+    auto const same = [](std::string_view a, std::string_view b) {
+        return std::ranges::equal(a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+    };
+    for (std::size_t i = 0; i < tp::resource_count; ++i) {
+        auto const r = static_cast<tp::resource>(i);
+        if (same(name, tp::name_of(r)) || same(name, tp::rlimit_name(r)) || same(name, tp::kernel_key(r))) return r;
+    }
+    return std::nullopt;
+}
+
 /// `NAME=SOFT[:HARD]`; `NAME=:HARD` too.
 std::optional<change> parse_change(std::string_view text)
 {
     auto const equals = text.find('=');
     if (equals == text.npos) return std::nullopt;
-    auto const what = tp::find_resource(text.substr(0, equals));
+    auto const what = find_resource(text.substr(0, equals));
     if (!what) return std::nullopt;
     auto const values = text.substr(equals + 1);
     auto const colon = values.find(':');
@@ -138,7 +153,7 @@ tp::result<void> show(tp::process const& process, bool as_json)
         auto const soft = tp::to_rlim(limit->soft), hard = tp::to_rlim(limit->hard);
         std::string const name{tp::name_of(R)}, unit{tp::unit_name(R)};
         auto const number = [](std::uint64_t n) { return n == UINT64_MAX ? json("unlimited") : json(n); };
-        out["limits"][name] = {{"soft", number(soft)}, {"hard", number(hard)}, {"unit", unit}};
+        out["limits"][name] = {{"soft", number(soft)}, {"hard", number(hard)}, {"units", unit}};
         rows.add({name, shown(soft, unit), shown(hard, unit), unit, key});
     });
     if (as_json) print_json(out, 2);

@@ -6,6 +6,8 @@
 #include <doctest/doctest.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <string>
 #include <type_traits>
 
 #include <sys/stat.h>
@@ -14,6 +16,9 @@ namespace tp = taskpeek;
 
 static_assert(std::is_trivially_copyable_v<tp::proc_root>);
 static_assert(std::is_convertible_v<char const*, tp::proc_root>);
+static_assert(std::is_convertible_v<std::string const&, tp::proc_root>);
+static_assert(std::is_convertible_v<std::filesystem::path&, tp::proc_root>);
+static_assert(!std::is_convertible_v<std::string, tp::proc_root>, "a temporary would be gone when the root is opened");
 static_assert(!std::is_convertible_v<int, tp::proc_root>, "a number is a descriptor only if one says so");
 
 namespace {

@@ -181,8 +181,41 @@ TEST_CASE("a tree of directories is walked like /proc")
     auto const directory = open(tree.path().c_str(), O_RDONLY | O_DIRECTORY);
     int count = 0;
     for (auto const& row : tp::threads<pf::stat>({.root = tp::proc_root{directory}})) count += row.id().tgid.value > 0;
+    for (auto const& row : tp::threads<pf::stat>(tp::proc_root{directory})) count += row.id().tgid.value > 0;
     close(directory);
-    CHECK(count == 3);
+    CHECK(count == 6);
+
+    std::string const path{tree.path()};
+    count = 0;
+    for (auto const& row : tp::threads<>(path)) count += row.id().tgid.value > 0;
+    for (auto const& row : tp::processes<pf::comm, pf::stat>(path.c_str())) count += row.id().tgid.value > 0;
+    auto walk_elsewhere = tp::processes<>("/nonexistent");
+    CHECK(walk_elsewhere.begin() == walk_elsewhere.end());
+    CHECK(count == 5);
+}
+
+TEST_CASE("a recording that lacks files keeps its tasks")
+{
+    made_tree const tree;
+    tree.add("5/status", "Name:\tfive\n");
+    tree.add("5/maps", "");
+    auto walk = tp::processes<pf::status, pf::stat, pf::io>(tree.path());
+    int count = 0;
+    for (auto const& [id, status, stat, io] : walk) {
+        ++count;
+        CHECK(status.has_value());
+        REQUIRE(stat.has_error());
+        CHECK(stat.error().code == errc::unsupported);
+        REQUIRE(io.has_error());
+        CHECK(io.error().code == errc::unsupported);
+    }
+    CHECK(count == 1);
+    CHECK(walk.report().vanished == 0);
+    auto const process = tp::process::open(tp::tgid{5}, tree.path());
+    REQUIRE(process.has_value());
+    auto maps = process.value().maps();
+    CHECK(maps.begin() == maps.end());
+    CHECK_FALSE(maps.status().has_value()); // whose emptiness nothing explains
 }
 
 TEST_CASE("a walk without a task list says so")

@@ -26,7 +26,7 @@ def stat_fields(tgid, tid):
 
 
 check_usage(checks, "list_tasks")
-for wrong in (["--sort", "size"], ["--tree", "--json"], ["--tree", "--count"], ["--user", "no such user"], ["surplus"]):
+for wrong in (["--sort", "size"], ["--tree", "--count"], ["--user", "no such user"], ["surplus"]):
     checks.equal(f"usage: {wrong}", call("list_tasks", *wrong).status, 2)
 
 # Names that have broken other readers come back byte for byte, and do nothing to a terminal.
@@ -82,10 +82,14 @@ before = set(filter(str.isdigit, os.listdir("/proc")))
 listed = {str(row["tgid"]) for row in call("list_tasks", "--json").json}
 in_tree = {line.split()[0] for line in call("list_tasks", "--tree").text.splitlines()[1:]}
 after = set(filter(str.isdigit, os.listdir("/proc")))
+of_tree = call("list_tasks", "--tree", "--json", "--root", recorded("x86_64")).json
+place = {row["tgid"]: number for number, row in enumerate(of_tree)}
+checks.true("--tree --json: parents stand before their children",
+            all(place[row["ppid"]] < place[row["tgid"]] for row in of_tree if row["ppid"] in place) and len(of_tree) > 10)
 checks.equal("nobody is missing", (before & after) - listed, set())
 checks.equal("--tree: nobody is missing", (before & after) - in_tree, set())
 
-for key in ("tid", "name", "state", "ppid", "ruid", "euid"):
+for key in ("tgid", "tid", "name", "comm", "state", "kernel_thread", "ppid", "ruid", "euid"):
     column = {"name": "comm"}.get(key, key)
     values = [row[column] for row in call("list_tasks", "--json", "--root", recorded("x86_64"), "--sort", key).json]
     encoded = [bytes.fromhex(v["bytes"]) if isinstance(v, dict) else v.encode() if isinstance(v, str) else v for v in values]

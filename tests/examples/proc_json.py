@@ -67,7 +67,7 @@ def vma(line):
     head = b" ".join(fields[:5])
     start, end = addresses.split(b"-")
     path = text(line[max(73, len(head) + 2):])
-    return {"start": hex(int(start, 16)), "end": hex(int(end, 16)), "perms": perms.decode(), "offset": hex(int(offset, 16)),
+    return {"start": hex(int(start, 16)), "end": hex(int(end, 16)), "perms": perms.decode(), "offset": int(offset, 16),
             "dev": device.decode(), "inode": int(inode), "path": path}
 
 
@@ -296,11 +296,16 @@ with Child(EPOLL, env={"EMPTY": "", "BIG": "y" * 100_000, "LAST": "z"}) as child
                  (missing.status, missing.json["files"]["fd/77"]["error"]["code"], missing.json["files"]["comm"]),
                  (1, "unsupported", "new\nline"))
     checks.true("the message says so", "fdinfo of process" in missing.json["files"]["fdinfo/77"]["error"]["message"])
-    for wrong in ([], ["stat"], ["x", "stat"], ["0", "stat"], [child.pid, "nofile"], [child.pid, "fd/x"], [child.pid, "fd/-1"],
-                  [child.pid, "fd/"], [child.pid, "fd/1/2"],
-                  [child.pid, "../stat"], [child.pid, ""], [child.pid, "stat/1"]):
+    for wrong in ([], ["stat"], ["x", "stat"], ["0", "stat"], [child.pid]):
         done = call("proc_json", *wrong)
         checks.equal(f"usage: {wrong}", (done.status, done.out), (2, b""))
+    for wrong in ("nofile", "mountinfo", "fd/x", "fd/-1", "fd/", "fd/1/2", "../stat", "", "stat/1", "ns/../stat", "ns/", "ns/x", "\x1b"):
+        done = call("proc_json", child.pid, wrong, "oom_score_adj")
+        files = done.json["files"]
+        checks.equal(f"no such file: {wrong!r}", (done.status, files[wrong]["error"]["code"], files["oom_score_adj"]),
+                     (1, "unsupported", 0))
+    namespace = call("proc_json", child.pid, "ns/mnt", "ns").json["files"]
+    checks.equal("live: one namespace", namespace["ns/mnt"], namespace["ns"]["mnt"])
 
 SLEEPERS = """
 import subprocess
@@ -366,7 +371,7 @@ checks.equal("made: stat", [files["stat"][key] for key in ("comm", "rss", "rssli
 checks.equal("made: status", files["status"],
              {"Name": "\\\\", "State": "Q", "VmRSS": HUGE, "Uid": [0, 1, 2, 4294967295], "SigQ": [0, "unlimited"]})
 checks.equal("made: maps", files["maps"][1],
-             {"start": "0x7fffffffffff0000", "end": "0xffffffffffffffff", "perms": "rwxs", "offset": "0xffffffffffffffff",
+             {"start": "0x7fffffffffff0000", "end": "0xffffffffffffffff", "perms": "rwxs", "offset": HUGE,
                                               "dev": "103:fffff", "inode": HUGE, "path": ""})
 checks.equal("made: a long path is whole", files["maps"][0]["path"], {"bytes": (b"/" + b"\xff" * 90_000).hex()})
 checks.equal("made: limits", files["limits"], {"Max stack size": {"soft": HUGE - 1, "hard": "unlimited", "units": "bytes"}})

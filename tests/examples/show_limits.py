@@ -37,6 +37,8 @@ with Child() as child:
             ("stack=:6M", "stack", (4 << 20, 6 << 20)),
             ("RLIMIT_NOFILE=100:200", "nofile", (100, 200)),
             ("Max open files=99", "nofile", (99, 200)),
+            ("NOFILE=98", "nofile", (98, 200)),
+            ("max open FILES=99", "nofile", (99, 200)),
             ("fsize=1K:15E", "fsize", (1024, 15 << 60)),
             ("core=0:unlimited", "core", (0, "unlimited")),
             (f"rss=0:{MAX}", "rss", (0, MAX)),
@@ -82,7 +84,7 @@ if IS_ROOT and shutil.which("setpriv"):
         checks.true("a raised hard limit, unprivileged", raised.status == 1 and "CAP_SYS_RESOURCE" in raised.err, raised.err)
         lowered = call("show_limits", child.pid, "--set", "nofile=55:58", "--json", user=NOBODY)
         checks.equal("a lowered one", (lowered.status, lowered.json["limits"]["nofile"]),
-                     (0, {"soft": 55, "hard": 58, "unit": "files"}))
+                     (0, {"soft": 55, "hard": 58, "units": "files"}))
     with Child() as child:
         foreign = call("show_limits", child.pid, "--json", user=NOBODY)
         checks.equal("another user's process may be looked at", foreign.json, call("show_limits", child.pid, "--json").json)

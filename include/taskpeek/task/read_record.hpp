@@ -4,6 +4,7 @@
 /// \file
 /// A kernel file of a task, read and decoded; and what its absence or emptiness means.
 
+#include <taskpeek/io/descriptor.hpp>
 #include <taskpeek/io/file.hpp>
 #include <taskpeek/io/path.hpp>
 #include <taskpeek/procfs/stat.hpp>
@@ -43,6 +44,15 @@ template <class File>
 inline constexpr io::read_mode read_mode_of =
     requires { requires File::many_reads; } ? io::read_mode::to_the_end : io::read_mode::at_once;
 
+/// Is a task's directory there, though its `stat` is not? A recording may have kept other files only; of a task that has gone, the
+/// kernel lists nothing (fs/proc/base.c, proc_pident_readdir).
+[[nodiscard, gnu::noinline, gnu::cold]] inline bool has_directory(int directory, io::short_path prefix) noexcept
+{
+    auto const opened = io::open(directory, (prefix / ".").c_str(), O_RDONLY | O_DIRECTORY, kernel_file::process);
+    buffer<512> entries; // of one name at least: NAME_MAX and a header
+    return opened && io::read_directory(opened.value().get(), entries.data(), entries.size()).ok();
+}
+
 /// What the task whose directory is \p prefix below \p directory has become, as its `stat` tells: neither an empty file nor
 /// ENOENT, ESRCH or EACCES on another one proves anything.
 /// \return the reason why \p failed could not be read; `found` itself when `stat` explains nothing.
@@ -50,14 +60,18 @@ inline constexpr io::read_mode read_mode_of =
                                                              bool wants_address_space) noexcept
 {
     buffer<procfs::stat::typical_size> memory;
-    auto const text = io::read_file(directory, (prefix / "stat").c_str(), memory, io::read_mode::at_once, kernel_file::stat);
+    auto path = prefix;
+    auto const text = io::read_file(directory, (path / "stat").c_str(), memory, io::read_mode::at_once, kernel_file::stat);
     if (!text) {
-        if (text.error().code == errc::vanished) found.code = errc::vanished;
+        if (text.error().code != errc::vanished) return found;
+        if (text.error().os_error != 2 || !has_directory(directory, prefix)) found.code = errc::vanished;
+        else if (found.os_error == 2) found.code = errc::unsupported;
         return found;
     }
     auto const stat = procfs::stat::parse(text.value());
     if (!stat) {
         if (text.value().empty()) found.code = errc::vanished;
+        else if (found.os_error == 2) found.code = errc::unsupported;
         return found;
     }
     auto const& s = stat.value();

@@ -7,14 +7,19 @@
 #include <taskpeek/io/descriptor.hpp>
 #include <taskpeek/result.hpp>
 
+#include <concepts>
+
 namespace taskpeek {
 
 /// A mounted procfs, or a tree recorded from one: `"/proc"`, a container's `"/host/proc"`, a directory that is already open.
-/// Lifetime: does not own the path or the descriptor.
+/// Lifetime: does not own the path or the descriptor, so it is not made from a string that is about to go.
 class proc_root {
 public:
     constexpr proc_root() noexcept = default; ///< this machine's `/proc`
     constexpr proc_root(char const* path) noexcept : path_{path} {}
+    template <class Path>
+        requires requires(Path& path) { { path.c_str() } -> std::same_as<char const*>; }
+    constexpr proc_root(Path& path) noexcept : path_{path.c_str()} {} ///< a std::string, a std::filesystem::path
     constexpr explicit proc_root(int open_directory) noexcept : path_{"."}, directory_{open_directory} {}
 
     /// Opens it. Errors: vanished (no such directory), denied, os.

@@ -9,6 +9,7 @@
 #include <taskpeek/task/row.hpp>
 #include <taskpeek/text/lending.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 
@@ -248,6 +249,13 @@ template <kernel_record... Files>
     return process_walk<Files...>{options};
 }
 
+/// The same below another root: `tp::processes<pf::status>("/host/proc")`.
+template <kernel_record... Files, std::convertible_to<proc_root> Root>
+[[nodiscard]] process_walk<Files...> processes(Root&& root) noexcept
+{
+    return process_walk<Files...>{{.root = root}};
+}
+
 /// Every thread of every process: a lending range of rows. Reads the kernel \p Files of `/proc/<tgid>/task/<tid>`.
 /// \code for (auto const& [id, stat] : tp::threads<pf::stat>()) … \endcode
 /// See `processes`. A process that the reader may not look into comes as one row, with the error.
@@ -255,6 +263,13 @@ template <kernel_record... Files>
 [[nodiscard]] thread_walk<Files...> threads(walk_options const& options = {}) noexcept
 {
     return thread_walk<Files...>{options};
+}
+
+/// The same below another root: `tp::threads<pf::stat>("/host/proc")`.
+template <kernel_record... Files, std::convertible_to<proc_root> Root>
+[[nodiscard]] thread_walk<Files...> threads(Root&& root) noexcept
+{
+    return thread_walk<Files...>{{.root = root}};
 }
 
 } // namespace taskpeek
