@@ -51,15 +51,15 @@ TEST_CASE("saved: captures come back as they were, and unwind the same when the 
             auto const thread = process.value().thread(row.id().tid);
             REQUIRE(thread);
             captures.push_back(st::brief_stop(thread.value(), maps.value(), tp::lent_buffer{stacks.data() + used, stacks.size() - used}));
-            used += captures.back().stack.size();
+            used += captures.back().copied();
             st::frame frames[64];
             auto const u = unwinder.unwind(captures.back(), frames);
             REQUIRE(u.is_complete());
             live.emplace_back();
             for (auto const& f : u.frames) live.back().push_back(f.pc);
         }
-        REQUIRE(st::save(AT_FDCWD, path.c_str(), target.id(), maps.value(), captures));
-        CHECK_FALSE(st::save(AT_FDCWD, path.c_str(), target.id(), maps.value(), captures)); // what is there stays
+        REQUIRE(st::save(AT_FDCWD, path.c_str(), unwinder, captures));
+        CHECK_FALSE(st::save(AT_FDCWD, path.c_str(), unwinder, captures)); // what is there stays
     }
     struct stat status;
     REQUIRE(::stat(path.c_str(), &status) == 0);

@@ -50,6 +50,7 @@ struct looked_at {
         return stop ? st::brief_stop(thread.value(), maps, stack) : st::no_stop(thread.value(), maps, stack);
     }
     [[nodiscard]] st::unwound unwind(tp::tid tid, bool stop) { return unwinder->unwind(capture(tid, stop), frames); }
+    [[nodiscard]] st::thread_capture capture_main(bool stop) { return capture(tp::tid{process.value().id().tgid.value}, stop); }
     [[nodiscard]] st::unwound unwind_main(bool stop) { return unwind(tp::tid{process.value().id().tgid.value}, stop); }
     [[nodiscard]] std::vector<std::string> names(st::unwound const& of)
     {
@@ -149,6 +150,14 @@ void compare(std::string const& flavour, bool with_inference)
                     << " frames inferred; brief_stop " << brief.same << " of " << brief.threads);
 }
 
+/// Waits until its first thread is blocked.
+[[nodiscard]] bool blocks(looked_at& p)
+{
+    for (int i = 0; i < 5000; ++i, usleep(1000))
+        if (p.capture_main(false).outcome == st::capture_outcome::captured) return true;
+    return false;
+}
+
 [[nodiscard]] bool contains_in_order(std::vector<std::string> const& names, std::vector<std::string> const& wanted)
 {
     auto at = names.begin();
@@ -199,7 +208,7 @@ TEST_CASE("unwind: through a signal handler to what it interrupted")
         tp::tests::target_program target{"odd", {"signal"}};
         REQUIRE(target.is_ready());
         looked_at p{target.id()};
-        usleep(50000);
+        REQUIRE(blocks(p));
         auto const u = p.unwind_main(stop);
         CHECK(u.is_complete());
         CHECK(contains_in_order(p.names(u), {"read", "wait_here", "handler", "raise_it", "main"}));
@@ -207,16 +216,34 @@ TEST_CASE("unwind: through a signal handler to what it interrupted")
     }
 }
 
-TEST_CASE("unwind: from an alternate signal stack it says which memory was not copied")
+TEST_CASE("unwind: from a handler on an alternate stack to the stack that it interrupted")
 {
-    tp::tests::target_program target{"odd", {"altstack"}};
-    REQUIRE(target.is_ready());
-    looked_at p{target.id()};
-    usleep(50000);
-    auto const u = p.unwind_main(true);
-    CHECK(contains_in_order(p.names(u), {"wait_here", "handler"}));
-    CHECK(u.end == st::stack_end::unreadable);
-    CHECK(u.missing.value != 0);
+    for (bool const stop : {false, true}) {
+        CAPTURE(stop);
+        tp::tests::target_program target{"odd", {"altstack"}};
+        REQUIRE(target.is_ready());
+        looked_at p{target.id()};
+        REQUIRE(blocks(p));
+        auto const whole = p.capture_main(stop);
+        CHECK_FALSE(whole.other.empty());
+        CHECK(whole.copy_is_whole);
+        auto const u = p.unwinder->unwind(whole, p.frames);
+        CHECK(u.is_complete());
+        CHECK(contains_in_order(p.names(u), {"wait_here", "handler", "raise_it", "main"}));
+
+        auto without = whole; // an older capture, say: it says which memory is lacking
+        without.other = {};
+        auto const cut = p.unwinder->unwind(without, p.frames);
+        CHECK(cut.end == st::stack_end::unreadable);
+        CHECK(cut.missing >= whole.other_start);
+        CHECK(contains_in_order(p.names(cut), {"wait_here", "handler"}));
+        p.stack.resize(whole.stack.size() + 512); // or too little room for both: of the second there is a piece
+        auto const little = p.capture_main(stop);
+        CHECK_FALSE(little.copy_is_whole);
+        CHECK(little.copied() <= p.stack.size());
+        CHECK_FALSE(p.unwinder->unwind(little, p.frames).is_complete());
+        p.stack.resize(1u << 20);
+    }
 }
 
 TEST_CASE("unwind: while an exception is in flight, through the C++ run-time")
@@ -224,7 +251,7 @@ TEST_CASE("unwind: while an exception is in flight, through the C++ run-time")
     tp::tests::target_program target{"odd", {"exception"}};
     REQUIRE(target.is_ready());
     looked_at p{target.id()};
-    usleep(50000);
+    REQUIRE(blocks(p));
     for (bool const stop : {false, true}) {
         auto const u = p.unwind_main(stop);
         CHECK(u.is_complete());
@@ -238,7 +265,7 @@ TEST_CASE("unwind: code without call frame information is passed by its frame po
     tp::tests::target_program target{"odd", {"jit"}};
     REQUIRE(target.is_ready());
     looked_at p{target.id()};
-    usleep(50000);
+    REQUIRE(blocks(p));
     auto const u = p.unwind_main(true);
     CHECK(u.is_complete());
     CHECK(contains_in_order(p.names(u), {"wait_here", "jitted;function", "call_jitted", "main"}));

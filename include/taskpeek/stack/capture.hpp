@@ -58,8 +58,28 @@ enum class capture_outcome : std::uint8_t {
     return "";
 }
 
+/// Who did not let a thread be looked at, as far as we can tell.
+enum class refusal : std::uint8_t {
+    none,
+    credentials,  ///< another user's, not dumpable, or it has capabilities that we lack: not even `maps` may be read
+    yama,         ///< a security module that asks more of ptrace(2) than of reading: kernel.yama.ptrace_scope
+    seccomp       ///< a filter of our own takes ptrace(2) from us
+};
+
+/// The rule in words.
+[[nodiscard]] constexpr std::string_view describe(refusal rule) noexcept
+{
+    switch (rule) {
+    case refusal::none: return "not refused";
+    case refusal::credentials: return "the credentials do not suffice: another user's, or not dumpable, or with more capabilities";
+    case refusal::yama: return "Yama (kernel.yama.ptrace_scope) or another security module refuses";
+    case refusal::seccomp: return "a seccomp filter of our own keeps ptrace(2) from us";
+    }
+    return "";
+}
+
 /// One thread as it was at one moment.
-/// Lifetime: `stack` is a view into the memory that was lent to the capture.
+/// Lifetime: `stack` and `other` are views into the memory that was lent to the capture.
 struct thread_capture {
     task_id id;
     capture_mode mode = capture_mode::no_stop;
@@ -72,17 +92,41 @@ struct thread_capture {
     registers regs;
     address stack_start;           ///< of the first byte of `stack`
     std::string_view stack;        ///< the bytes from there on
+    address other_start;           ///< where a signal handler runs on an alternate stack, the one that it interrupted
+    std::string_view other;
     tid tracer{};                  ///< of `traced`
     nanoseconds pause;             ///< how long brief_stop held it
     error why{};                   ///< of `failed`
+    refusal refused = refusal::none; ///< of `failed` by `denied`
 
     /// The 8 bytes (or fewer) at \p at, if they were copied.
     [[nodiscard]] bool read(std::uint64_t at, std::size_t size, std::uint64_t& value) const noexcept
     {
-        auto const from = at - stack_start.value;
-        if (at < stack_start.value || from >= stack.size() || stack.size() - from < size || size > sizeof value) return false;
+        return read_from(stack, stack_start.value, at, size, value) || read_from(other, other_start.value, at, size, value);
+    }
+
+    /// Where the copy ends that \p at is in: the address behind its last byte; 0 if \p at was not copied.
+    [[nodiscard]] std::uint64_t end_of_copy(std::uint64_t at) const noexcept
+    {
+        if (at >= stack_start.value && at - stack_start.value <= stack.size()) return stack_start.value + stack.size();
+        if (at >= other_start.value && at - other_start.value <= other.size()) return other_start.value + other.size();
+        return 0;
+    }
+
+    /// How much of the memory lent is in use.
+    [[nodiscard]] std::size_t copied() const noexcept
+    {
+        return other.empty() ? stack.size() : static_cast<std::size_t>(other.data() + other.size() - stack.data());
+    }
+
+private:
+    [[nodiscard]] static bool read_from(std::string_view copy, std::uint64_t start, std::uint64_t at, std::size_t size,
+                                        std::uint64_t& value) noexcept
+    {
+        auto const from = at - start;
+        if (at < start || from >= copy.size() || copy.size() - from < size || size > sizeof value) return false;
         value = 0;
-        __builtin_memcpy(&value, stack.data() + from, size);
+        __builtin_memcpy(&value, copy.data() + from, size);
         return true;
     }
 };
@@ -147,9 +191,12 @@ public:
         buffer<procfs::schedstat::typical_size> memory;
         if (auto const text = schedstat_.read(memory); !text.empty()) {
             auto const s = procfs::schedstat::parse(text);
-            if (s && s.value().pcount) return {run_count::source::schedstat, *s.value().pcount, s.value().sum_exec_runtime->count};
+            // Without the scheduler's accounting it is absent, or `0 0 0` (fs/proc/base.c, proc_pid_schedstat): no thread to be
+            // looked at has never run. An accounting that was turned on late counts from then on, which serves.
+            if (s && s.value().pcount && *s.value().pcount != 0)
+                return {run_count::source::schedstat, *s.value().pcount, s.value().sum_exec_runtime->count};
         }
-        buffer<procfs::status::typical_size> large; // no accounting of the scheduler: the counts of context switches
+        buffer<procfs::status::typical_size> large; // then the counts of context switches
         auto const text = io::read_file(directory_, "status", large, io::read_mode::at_once, kernel_file::status);
         if (!text) return {};
         auto const s = procfs::status::parse(text.value());
@@ -162,24 +209,109 @@ private:
     twice_read schedstat_;
 };
 
-/// Copies the stack from a little below \p sp (the red zone) to the end of its vma.
-[[nodiscard]] inline result<void> copy_stack(thread_capture& into, int directory, mapping_table const& maps, lent_buffer memory) noexcept
+/// Copies from a little below \p sp (the red zone) to the end of its vma, as far as \p memory goes.
+struct copied_range {
+    address start;
+    std::string_view bytes;
+    bool is_whole = false;
+};
+[[nodiscard]] inline result<copied_range> copy_upwards(task_id id, std::uint64_t sp, int directory, mapping_table const& maps,
+                                                       lent_buffer memory) noexcept
 {
     constexpr std::uint64_t red_zone = 128;
-    auto const sp = into.regs.sp().value;
-    auto const* const vma = maps.find(into.regs.sp());
+    auto const* const vma = maps.find(address{sp});
     auto start = sp < red_zone ? 0 : sp - red_zone;
     if (vma != nullptr && start < vma->start.value) start = vma->start.value;
     start &= ~std::uint64_t{7};
     auto wanted = static_cast<std::uint64_t>(memory.size());
-    into.copy_is_whole = vma == nullptr || vma->end.value - start <= wanted;
+    copied_range out;
+    out.is_whole = vma != nullptr && vma->end.value - start <= wanted;
     if (vma != nullptr && vma->end.value - start < wanted) wanted = vma->end.value - start;
-    auto const got = copy_memory(into.id, directory, start, memory.data(), static_cast<std::size_t>(wanted));
+    auto const got = copy_memory(id, directory, start, memory.data(), static_cast<std::size_t>(wanted));
     if (!got) return got.error();
-    into.stack_start = address{start};
-    into.stack = {memory.data(), got.value()};
-    if (vma == nullptr) into.copy_is_whole = got.value() < memory.size();
+    out.start = address{start};
+    out.bytes = {memory.data(), got.value()};
+    if (vma == nullptr) out.is_whole = got.value() < memory.size();
+    return out;
+}
+
+/// A signal handler's alternate stack, and where the stack goes on that it interrupted.
+struct interrupted_stack {
+    std::uint64_t sp = 0;             ///< 0: there is none
+    std::uint64_t alternate_end = 0;
+};
+
+/// Looks in a copied stack for the frame that the kernel makes on an alternate stack (struct rt_sigframe in
+/// arch/{x86,arm64}/kernel/signal.c): it keeps the bounds of that stack, which lie about it, and registers that do not.
+[[nodiscard]] inline interrupted_stack find_interrupted(copied_range const& copy, mapping_table const& maps) noexcept
+{
+    // Of struct ucontext: uc_flags, uc_link, uc_stack{ss_sp, ss_flags, ss_size}; then where sp and pc are kept.
+    constexpr std::size_t sp_at = native_machine == machine::x86_64 ? 160 : 432;
+    constexpr std::size_t size = sp_at + 16;
+    auto const word = [&](std::size_t at) {
+        std::uint64_t v = 0;
+        __builtin_memcpy(&v, copy.bytes.data() + at, sizeof v);
+        return v;
+    };
+    for (std::size_t at = 0; at + size <= copy.bytes.size(); at += 8) {
+        auto const here = copy.start.value + at;
+        auto const start = word(at + 16);
+        if (start > here || start == 0) continue;
+        auto const length = word(at + 32);
+        if (length <= here - start || length > INT64_MAX || word(at + 8) != 0) continue;
+        auto const sp = word(at + sp_at);
+        if (sp - start < length || !maps.is_executable(address{word(at + sp_at + 8)})) continue;
+        auto const* const vma = maps.find(address{sp});
+        if (vma != nullptr && vma->perms.read && vma->perms.write) return {sp, start + length};
+    }
+    return {};
+}
+
+/// Copies what unwinding needs of the stack, and of another that a handler on an alternate stack interrupted.
+[[nodiscard]] inline result<void> copy_stack(thread_capture& into, int directory, mapping_table const& maps, lent_buffer memory) noexcept
+{
+    into.other = {};
+    auto first = copy_upwards(into.id, into.regs.sp().value, directory, maps, memory);
+    if (!first) return first.error();
+    auto& copy = first.value();
+    if (auto const interrupted = find_interrupted(copy, maps); interrupted.sp != 0) {
+        if (auto const length = interrupted.alternate_end - copy.start.value; length < copy.bytes.size()) {
+            copy.bytes = copy.bytes.substr(0, static_cast<std::size_t>(length)); // what lies behind is no stack
+            copy.is_whole = true;
+        }
+        auto const used = (copy.bytes.size() + 7) & ~std::size_t{7};
+        if (used < memory.size()) {
+            auto const second = copy_upwards(into.id, interrupted.sp, directory, maps, {memory.data() + used, memory.size() - used});
+            if (second) { // else unwinding says which memory it lacks
+                into.other_start = second.value().start;
+                into.other = second.value().bytes;
+                copy.is_whole = copy.is_whole && second.value().is_whole;
+            }
+        } else {
+            copy.is_whole = false;
+        }
+    }
+    into.stack_start = copy.start;
+    into.stack = copy.bytes;
+    into.copy_is_whole = copy.is_whole;
     return success();
+}
+
+/// Which rule it was that refused: reading asks less than attaching does, and a file less than the system call.
+[[nodiscard]] inline refusal who_refused(int directory) noexcept
+{
+    char byte[8];
+    auto const may = [&](char const* name) {
+        auto const fd = io::open_at(directory, name, O_RDONLY);
+        if (!fd.ok()) return false;
+        io::descriptor const file{static_cast<int>(fd.value())};
+        return io::pread(file.get(), byte, sizeof byte, 0).ok();
+    };
+    if (!may("auxv")) return refusal::credentials;
+    if (!may("syscall")) return refusal::yama;
+    constexpr long get_seccomp = 21; // PR_GET_SECCOMP
+    auto const mode = io::system_call(SYS_prctl, get_seccomp, 0, 0, 0, 0);
+    return mode.ok() && mode.count() == 0 ? refusal::none : refusal::seccomp;
 }
 
 inline void set_syscall_registers(thread_capture& c, bool with_arguments) noexcept
@@ -205,6 +337,7 @@ inline void set_syscall_registers(thread_capture& c, bool with_arguments) noexce
     auto fail = [&](error why) {
         c.outcome = why.code == errc::kernel_thread ? capture_outcome::kernel_thread : capture_outcome::failed;
         c.why = why;
+        if (why.code == errc::denied) c.refused = detail::who_refused(of.directory());
         return c;
     };
     detail::run_counter runs{of.directory()};
@@ -245,7 +378,7 @@ inline void set_syscall_registers(thread_capture& c, bool with_arguments) noexce
             return c;
         }
     }
-    c.stack = {};
+    c.stack = c.other = {};
     c.outcome = capture_outcome::moved;
     return c;
 }
@@ -293,6 +426,7 @@ public:
         if (!seized.ok()) {
             c.why = taskpeek::detail::explain(of.directory(), {}, os_failure(seized.error(), kernel_file::ptrace, c.id), true);
             if (c.why.code == errc::kernel_thread) c.outcome = capture_outcome::kernel_thread;
+            if (c.why.code == errc::denied) c.refused = who_refused(of.directory());
             return false;
         }
         tid_ = c.id.tid;
@@ -323,8 +457,11 @@ public:
         stopped_ = true;
         // A signal that was on its way is handed over when it is let go.
         if (status >> 16 == 0) signal_ = status >> 8 & 0xff;
+        in_group_stop_ = status >> 16 == ptrace_event_stop && (status >> 8 & 0xff) != 5; // SIGTRAP: our own PTRACE_INTERRUPT
         return true;
     }
+
+    [[nodiscard]] bool in_group_stop() const noexcept { return in_group_stop_; }
 
     [[nodiscard]] result<void> registers_of(thread_capture& c) const noexcept
     {
@@ -372,6 +509,7 @@ public:
 private:
     tid tid_{};
     bool stopped_ = false;
+    bool in_group_stop_ = false;
     int signal_ = 0;
     std::uint64_t began_ = 0;
 };
@@ -383,6 +521,7 @@ inline void capture_stopped(thread_capture& c, seized_thread& held, thread const
         c.why = {errc::vanished, kernel_file::ptrace, 0, c.id, 0};
         return;
     }
+    c.was_stopped = c.was_stopped || held.in_group_stop();
     if (auto const got = held.registers_of(c); !got) { c.why = got.error(); return; }
     if (auto const copied = copy_stack(c, of.directory(), maps, memory); !copied) { c.why = copied.error(); return; }
     if (auto const still = of.check(); !still) { c.why = still.error(); return; } // the number may have been another's
@@ -397,7 +536,7 @@ inline void capture_stopped(thread_capture& c, seized_thread& held, thread const
 /// call with a time-out … return EINTR to the target.
 /// A thread that a signal had stopped stays stopped; one that is traced, or sleeps uninterruptibly, is left alone and reported.
 /// If this process is killed, the kernel lets the thread go. No other child of the calling thread is waited for.
-/// Errors (as the outcome `failed`): denied (credentials, Yama, seccomp), vanished, zombie, unsupported (a 32-bit process).
+/// Errors (as the outcome `failed`): denied (credentials, Yama, seccomp: see `refused`), vanished, zombie, unsupported (a 32-bit process).
 /// Lifetime: the copy lies in \p memory.
 [[nodiscard]] inline thread_capture brief_stop(thread const& of, mapping_table const& maps, lent_buffer memory) noexcept
 {
@@ -434,7 +573,8 @@ inline void brief_stop_together(std::span<thread const> threads, mapping_table c
     for (std::size_t i = 0; i < count; ++i) {
         if (!held[i].asked) continue;
         detail::capture_stopped(held[i].capture, held[i].seized, threads[i], maps, {memory.data() + used, memory.size() - used});
-        used += held[i].capture.stack.size();
+        used += (held[i].capture.copied() + 7) & ~std::size_t{7};
+        if (used > memory.size()) used = memory.size();
     }
     for (std::size_t i = 0; i < count; ++i) held[i].capture.pause = held[i].seized.detach();
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 /// \file
-/// DWARF call frame information as `.eh_frame` holds it: bytes in, the row that restores a caller's registers out.
+/// DWARF call frame information as `.eh_frame` and `.debug_frame` hold it: bytes in, the row that restores a caller's registers out.
 /// Pure: no memory of a process is read here but through what the caller passes in. Work is bounded by the size of the input, and
 /// an expression's by `expression_step_limit`.
 
@@ -169,11 +169,14 @@ struct cie {
     std::string_view instructions;
     std::uint64_t instructions_at = 0;  ///< address of their first byte
 
+    /// What stands where an FDE refers to its CIE.
+    [[nodiscard]] static constexpr std::uint32_t mark(bool in_debug_frame) noexcept { return in_debug_frame ? 0xffffffff : 0; }
+
     /// \p bytes are those after the entry's length, \p where the address of their first.
-    [[nodiscard]] static constexpr bool parse(std::string_view bytes, std::uint64_t where, cie& out) noexcept
+    [[nodiscard]] static constexpr bool parse(std::string_view bytes, std::uint64_t where, cie& out, bool in_debug_frame = false) noexcept
     {
         byte_cursor in{bytes, where};
-        if (in.u32() != 0) return false; // not a CIE
+        if (in.u32() != mark(in_debug_frame)) return false; // not a CIE
         auto const version = in.u8();
         if (version != 1 && version != 3 && version != 4) return false;
         auto augmentation = in.c_string();
@@ -217,10 +220,11 @@ struct fde {
     [[nodiscard]] constexpr bool contains(std::uint64_t pc) const noexcept { return begin <= pc && pc < end; }
 
     /// \p bytes are those after the entry's length, \p where the address of their first.
-    [[nodiscard]] static constexpr bool parse(std::string_view bytes, std::uint64_t where, cie const& shared, fde& out) noexcept
+    [[nodiscard]] static constexpr bool parse(std::string_view bytes, std::uint64_t where, cie const& shared, fde& out,
+                                              bool in_debug_frame = false) noexcept
     {
         byte_cursor in{bytes, where};
-        if (in.u32() == 0) return false; // a CIE
+        if (in.u32() == cie::mark(in_debug_frame)) return false; // a CIE
         out.begin = in.pointer(shared.pointer_encoding);
         out.end = out.begin + in.pointer(shared.pointer_encoding & 0x0f);
         if (shared.has_augmentation_data) (void)in.take(in.uleb());
@@ -609,7 +613,9 @@ template <class Read, class Expression>
     if (!caller.has(traits.sp)) return fail({cfi_status::missing_register, traits.sp, 0});
     auto pc = caller[ra];
     if (regs.isa() == machine::aarch64) {
-        if (row.return_address_signed) pc = without_pac(pc, address_bits);
+        // Compilers toggle the state; the column RA_SIGN_STATE (34) is for those who write it out.
+        bool const is_signed = row.return_address_signed || (row.rules[34].how != register_rule::kind::unchanged && (caller[34] & 1) != 0);
+        if (is_signed) pc = without_pac(pc, address_bits);
         if (!row.signal_frame) caller.forget(traits.return_address); // the call to this function overwrote it
     }
     caller.set(traits.pc, pc);

@@ -168,7 +168,7 @@ public:
     image() noexcept = default;
 
     /// Reads the headers: of a file or copy from its beginning, of memory from the address \p at where its first byte is mapped.
-    /// False if it is no ELF image of a machine that we know.
+    /// False if it is no ELF image of a machine that we know; `is_foreign()` if it is one of another.
     [[nodiscard]] bool open(byte_source source, std::uint64_t at = 0) noexcept
     {
         *this = image{};
@@ -176,10 +176,13 @@ public:
         char header[64];
         if (!source.read_whole(at, header, sizeof header)) return false;
         std::string_view const h{header, sizeof header};
-        if (!h.starts_with(std::string_view{"\x7f" "ELF\x02\x01\x01", 7})) return false;
+        if (!h.starts_with(std::string_view{"\x7f" "ELF\x02\x01\x01", 7})) {
+            foreign_ = h.starts_with(std::string_view{"\x7f" "ELF", 4}); // 32 bits: i386, x32, arm
+            return false;
+        }
         byte_cursor in{h.substr(16)};
         auto const type = in.u16();
-        auto const machine = in.u16();
+        auto const number = in.u16();
         (void)in.u32();
         entry_ = in.u64();
         auto const phoff = in.u64();
@@ -191,8 +194,9 @@ public:
         auto const shentsize = in.u16();
         section_count_ = shentsize == 64 ? in.u16() : 0;
         section_names_ = shentsize == 64 ? in.u16() : 0;
-        if ((type != 2 && type != 3) || (machine != 62 && machine != 183) || phentsize != 56 || phnum == 0) return false;
-        machine_ = machine == 183 ? stack::machine::aarch64 : stack::machine::x86_64;
+        foreign_ = number != (native_machine == machine::aarch64 ? 183 : 62);
+        if ((type != 2 && type != 3) || (number != 62 && number != 183) || phentsize != 56 || phnum == 0) return false;
+        machine_ = number == 183 ? stack::machine::aarch64 : stack::machine::x86_64;
         std::uint64_t notes[4]{};
         std::uint64_t note_sizes[4]{};
         std::size_t note_count = 0;
@@ -223,8 +227,32 @@ public:
     }
 
     [[nodiscard]] machine isa() const noexcept { return machine_; }
+    /// An ELF image of another machine than the one that this program was compiled for.
+    [[nodiscard]] bool is_foreign() const noexcept { return foreign_; }
     [[nodiscard]] build_id const& id() const noexcept { return id_; }
     [[nodiscard]] std::uint64_t entry() const noexcept { return entry_; }
+
+    /// A number for the code that this is: of its build-id, or where it has none of its segments and the table of its functions;
+    /// not of what strip(1) takes away. Never 0.
+    [[nodiscard]] std::uint64_t fingerprint() const noexcept
+    {
+        std::uint64_t hash = 0xcbf29ce484222325u; // FNV-1a
+        auto const add = [&](char const* bytes, std::size_t size) {
+            for (std::size_t i = 0; i < size; ++i) hash = (hash ^ static_cast<unsigned char>(bytes[i])) * 0x100000001b3u;
+        };
+        if (id_.size != 0) {
+            add(reinterpret_cast<char const*>(id_.value), id_.size);
+        } else {
+            for (std::size_t i = 0; i < load_count_; ++i) {
+                std::uint64_t const numbers[] = {loads_[i].vaddr, loads_[i].offset, loads_[i].file_size};
+                add(reinterpret_cast<char const*>(numbers), sizeof numbers);
+            }
+            char bytes[1024];
+            for (std::uint64_t at = 0; hdr_ != 0 && at < hdr_size_ && at < 64 * sizeof bytes; at += sizeof bytes)
+                add(bytes, read(hdr_ + at, bytes, static_cast<std::size_t>(hdr_size_ - at < sizeof bytes ? hdr_size_ - at : sizeof bytes)));
+        }
+        return hash == 0 ? 1 : hash;
+    }
     [[nodiscard]] byte_source const& source() const noexcept { return source_; }
 
     /// The address at link time of the byte of code at \p offset of the file; false if no executable segment loads it. (A page
@@ -256,19 +284,27 @@ public:
         return 0;
     }
 
-    /// Finds the entries of `.eh_frame` for \p pc: by the table of `.eh_frame_hdr`, without one from the first entry on.
+    /// Finds the entries for \p pc: by the table of `.eh_frame_hdr`, without one from the first of `.eh_frame` on; then in
+    /// `.debug_frame`, where a program has its call frame information there alone. (Not in one that is compressed.)
     /// \p scratch has `scratch_size` bytes, which \p shared and \p function then refer to.
     /// \return ok; unreadable where there is no CFI for \p pc; malformed.
     [[nodiscard]] cfi_status find_function(std::uint64_t pc, char* scratch, cie& shared, fde& function) const noexcept
     {
+        auto status = cfi_status::unreadable;
         if (table_ != 0) {
             std::uint64_t at = 0;
-            if (!search_table(pc, scratch, at)) return cfi_status::unreadable;
-            auto const status = read_entry(at, scratch, shared, function);
-            if (status == cfi_status::ok && !function.contains(pc)) return cfi_status::unreadable;
-            return status;
+            if (search_table(pc, scratch, at)) {
+                status = read_entry(eh_frame(), at, scratch, shared, function);
+                if (status == cfi_status::ok && !function.contains(pc)) status = cfi_status::unreadable;
+            }
+        } else if (frames_ != 0) {
+            status = search_frames(eh_frame(), pc, scratch, shared, function);
         }
-        return search_frames(pc, scratch, shared, function);
+        if (status != cfi_status::unreadable) return status;
+        constexpr std::uint64_t compressed = 0x800;
+        elf_section debug;
+        if (!section_named(".debug_frame", debug) || debug.type != 1 || (debug.flags & compressed) != 0) return status;
+        return search_frames({true, debug.offset, debug.offset + debug.size}, pc, scratch, shared, function);
     }
 
     /// Number of section headers; 0 for an image in memory, where they are not loaded.
@@ -296,7 +332,7 @@ public:
     {
         elf_section names;
         if (!section(section_names_, names)) return false;
-        for (unsigned i = 1; i < section_count(); ++i) {
+        for (unsigned i = 1; i < section_count() && i < most_sections; ++i) {
             char text[32]{};
             if (!section(i, out) || out.name >= names.size) continue;
             auto const got = source_.read(names.offset + out.name, text, sizeof text - 1);
@@ -313,7 +349,21 @@ private:
         bool executable = false;
     };
     static constexpr std::size_t most_loads = 16;
-    static constexpr unsigned most_entries = 1u << 20; ///< of `.eh_frame` that a search without a table goes through
+    static constexpr unsigned most_sections = 4096;                       ///< that are searched for a name
+    static constexpr std::uint64_t most_to_search = std::uint64_t{16} << 20; ///< bytes that a search without a table goes through
+    static constexpr unsigned most_shared = 1u << 15;                     ///< CIEs that it reads on its way
+
+    /// Where entries are: addresses at link time, or of `.debug_frame`, which is not loaded, offsets in the file.
+    struct entries {
+        bool debug = false;
+        std::uint64_t start = 0;
+        std::uint64_t end = 0;
+    };
+    [[nodiscard]] entries eh_frame() const noexcept { return {false, frames_, UINT64_MAX}; }
+    [[nodiscard]] std::size_t read(entries const& from, std::uint64_t at, char* into, std::size_t size) const noexcept
+    {
+        return from.debug ? source_.read(at, into, size) : read(at, into, size);
+    }
 
     void read_build_id(std::uint64_t at, std::uint64_t size) noexcept
     {
@@ -402,10 +452,10 @@ private:
         bool is_end = false;
         bool too_large = false;
     };
-    [[nodiscard]] bool read_raw(std::uint64_t at, char* into, std::size_t room, raw_entry& out) const noexcept
+    [[nodiscard]] bool read_raw(entries const& from, std::uint64_t at, char* into, std::size_t room, raw_entry& out) const noexcept
     {
         constexpr std::size_t typical = 128; // most entries have fewer bytes: one read
-        auto const got = read(at, into, room < typical ? room : typical);
+        auto const got = read(from, at, into, room < typical ? room : typical);
         byte_cursor in{{into, got}, at};
         std::uint64_t size = in.u32();
         if (size == 0) out.is_end = true;
@@ -416,42 +466,79 @@ private:
         out.next = out.at + size;
         if (out.next < at) return false;
         if (size > room - header) { out.too_large = true; size = 0; }
-        if (header + size > got && read(at, into, static_cast<std::size_t>(header + size)) != header + size) return false;
+        if (header + size > got && read(from, at, into, static_cast<std::size_t>(header + size)) != header + size) return false;
         out.bytes = {into + header, static_cast<std::size_t>(size)};
         return true;
     }
 
-    [[nodiscard]] cfi_status read_entry(std::uint64_t at, char* scratch, cie& shared, fde& function) const noexcept
+    /// Where the CIE is that an entry at \p at (behind its length) refers to: so many bytes before, or into `.debug_frame`.
+    [[nodiscard]] static std::uint64_t shared_by(entries const& from, std::uint64_t at, std::uint32_t reference) noexcept
+    {
+        return from.debug ? from.start + reference : at - reference;
+    }
+
+    [[nodiscard]] cfi_status read_entry(entries const& from, std::uint64_t at, char* scratch, cie& shared, fde& function) const noexcept
     {
         constexpr std::size_t for_cie = 1024;
         raw_entry f;
-        if (!read_raw(at, scratch + for_cie, scratch_size - for_cie, f) || f.is_end || f.too_large) return cfi_status::malformed;
-        auto const distance = byte_cursor{f.bytes}.u32();
-        if (distance == 0) return cfi_status::malformed;
+        if (!read_raw(from, at, scratch + for_cie, scratch_size - for_cie, f) || f.is_end || f.too_large) return cfi_status::malformed;
+        auto const reference = byte_cursor{f.bytes}.u32();
+        if (reference == cie::mark(from.debug)) return cfi_status::malformed;
         raw_entry c;
-        if (!read_raw(f.at - distance, scratch, for_cie, c) || c.is_end || c.too_large) return cfi_status::malformed;
-        if (!cie::parse(c.bytes, c.at, shared) || !fde::parse(f.bytes, f.at, shared, function)) return cfi_status::malformed;
+        if (!read_raw(from, shared_by(from, f.at, reference), scratch, for_cie, c) || c.is_end || c.too_large) return cfi_status::malformed;
+        if (!cie::parse(c.bytes, c.at, shared, from.debug) || !fde::parse(f.bytes, f.at, shared, function, from.debug))
+            return cfi_status::malformed;
         return cfi_status::ok;
     }
 
-    [[nodiscard]] cfi_status search_frames(std::uint64_t pc, char* scratch, cie& shared, fde& function) const noexcept
+    /// Goes through the entries one by one, a window of them at a time. The CIE is read anew only where it is another.
+    [[nodiscard]] cfi_status search_frames(entries const& from, std::uint64_t pc, char* scratch, cie& shared, fde& function) const noexcept
     {
-        auto at = frames_;
-        if (at == 0) return cfi_status::unreadable;
-        for (unsigned n = 0; n < most_entries; ++n) {
-            char head[128];
-            raw_entry e;
-            if (!read_raw(at, head, sizeof head, e) && e.next <= at) return cfi_status::unreadable;
-            if (e.is_end || e.next <= at) return cfi_status::unreadable;
-            bool const is_fde = e.too_large || (e.bytes.size() >= 4 && byte_cursor{e.bytes}.u32() != 0);
-            if (is_fde && read_entry(at, scratch, shared, function) == cfi_status::ok && function.contains(pc)) return cfi_status::ok;
-            at = e.next;
+        constexpr std::size_t for_fields = 48; // length, reference, and two pointers
+        char window[4096];
+        std::uint64_t window_at = 0;
+        std::size_t window_size = 0;
+        std::uint64_t cie_at = UINT64_MAX;
+        cie current;
+        unsigned left = most_shared;
+        auto at = from.start;
+        auto const end = from.end - at < most_to_search ? from.end : at + most_to_search;
+        while (at < end) {
+            if (at < window_at || at - window_at + for_fields > window_size) {
+                window_at = at;
+                window_size = read(from, at, window, sizeof window);
+            }
+            auto const skipped = static_cast<std::size_t>(at - window_at);
+            byte_cursor in{{window + skipped, window_size - skipped}, at};
+            std::uint64_t size = in.u32();
+            if (size == 0xffffffff) size = in.u64();
+            auto const body = in.here();
+            auto const reference = in.u32();
+            if (!in.ok() || size == 0 || body + size < at) return cfi_status::unreadable; // the end
+            if (reference != cie::mark(from.debug)) {
+                if (auto const wanted = shared_by(from, body, reference); wanted != cie_at) {
+                    raw_entry c;
+                    if (left-- == 0) return cfi_status::malformed;
+                    bool const is_one = read_raw(from, wanted, scratch, 1024, c) && cie::parse(c.bytes, c.at, current, from.debug);
+                    cie_at = is_one ? wanted : UINT64_MAX;
+                }
+                if (cie_at != UINT64_MAX) {
+                    auto const begin = in.pointer(current.pointer_encoding);
+                    auto const length = in.pointer(current.pointer_encoding & 0x0f);
+                    bool const is_discarded = from.debug && begin == 0; // by the linker, which leaves its entry
+                    bool const is_here = in.ok() && !is_discarded && pc >= begin && pc - begin < length;
+                    if (is_here && read_entry(from, at, scratch, shared, function) == cfi_status::ok && function.contains(pc))
+                        return cfi_status::ok;
+                }
+            }
+            at = body + size;
         }
         return cfi_status::unreadable;
     }
 
     byte_source source_;
     stack::machine machine_ = native_machine;
+    bool foreign_ = false;
     std::uint64_t bias_ = 0;         ///< of an image in memory
     std::uint64_t entry_ = 0;
     std::uint64_t section_headers_ = 0;

@@ -26,6 +26,7 @@ struct mapping {
     procfs::permissions perms;
     std::uint32_t path_at = 0;   ///< from the end of the table's memory
     std::uint32_t path_size = 0;
+    std::uint64_t fingerprint = 0; ///< of a saved capture: `image::fingerprint` of the file; 0 where it is not told
 
     [[nodiscard]] constexpr bool contains(address a) const noexcept { return start <= a && a < end; }
 };
@@ -36,7 +37,7 @@ class mapping_table {
 public:
     constexpr mapping_table() noexcept = default;
 
-    /// Reads `maps`. A vma takes 64 bytes and, unless the one before has the same, its path.
+    /// Reads `maps`. A vma takes 72 bytes and, unless the one before has the same, its path.
     /// Errors: vanished, zombie, kernel_thread, denied, truncated (\p memory is too small), malformed.
     [[nodiscard]] static result<mapping_table> read(process const& of, lent_buffer memory) noexcept
     {
@@ -57,6 +58,27 @@ public:
             if (!table.add(vma)) return error{errc::truncated, kernel_file::maps, 0, {}, static_cast<std::uint32_t>(memory.size())};
         if (auto const status = maps.status(); !status) return status.error();
         return table;
+    }
+
+    /// Is the same code still mapped where it was? What was captured since the table was read belongs to the table only if so: code
+    /// may have been loaded in the place of other code. Errors: as `read`.
+    [[nodiscard]] result<bool> is_current(process const& of) const noexcept
+    {
+        auto const* row = rows_;
+        auto const* const end = rows_ + count_;
+        auto const skip_data = [&] { while (row != end && !row->perms.execute) ++row; };
+        auto maps = of.maps();
+        for (auto const& vma : maps) {
+            if (!vma.perms.execute) continue;
+            skip_data();
+            if (row == end || row->start != vma.start || row->end != vma.end || row->offset != vma.offset || row->inode != vma.inode ||
+                row->dev != vma.dev)
+                return false;
+            ++row;
+        }
+        if (auto const status = maps.status(); !status) return status.error();
+        skip_data();
+        return row == end;
     }
 
     [[nodiscard]] std::span<mapping const> all() const noexcept { return {rows_, count_}; }

@@ -58,11 +58,11 @@ enum class stack_end : std::uint8_t {
     unreadable,        ///< a frame lies where the copy does not reach: another stack, or unmapped memory
     no_cfi,            ///< no call frame information at the last pc, and no frame pointer to go by
     malformed_cfi,
-    missing_register,  ///< a register is needed that no_stop does not tell, and none could be inferred
+    missing_register,  ///< a register is needed that no_stop does not tell, and what the stack tells leaves a doubt
     no_code,           ///< the last return address points at nothing executable
     loop,              ///< the next frame would not be further up
     too_many_frames,   ///< the memory lent for frames is full
-    unsupported        ///< another machine's code: i386
+    unsupported        ///< another machine's code: i386, x32
 };
 
 /// The word for people and scripts.
@@ -116,6 +116,9 @@ public:
     {
     }
 
+    /// Gives the vdso's image where there is no process to read it from. Lifetime: borrows the bytes.
+    void lend_vdso(std::string_view bytes) noexcept { vdso_ = bytes; }
+
     [[nodiscard]] tgid process() const noexcept { return process_; }
     [[nodiscard]] bool is_live() const noexcept { return directory_ >= 0; }
     [[nodiscard]] mapping_table const& maps() const noexcept { return *maps_; }
@@ -144,6 +147,7 @@ public:
                 m.usable = place(m, key);
                 if (m.usable) return;
             }
+            m.foreign = m.elf.is_foreign();
         }
         m.file.reset();
         open_memory(m, key);
@@ -187,12 +191,12 @@ private:
 
     void open_memory(module& m, mapping const& key) noexcept
     {
-        if (directory_ < 0) return;
         auto const* const head = maps_->head(key);
         auto const start = head != nullptr ? head->start : key.start;
-        if (!m.elf.open(byte_source::memory(process_), start.value)) return;
-        m.from_memory = true;
-        m.usable = place(m, key);
+        if (directory_ >= 0) m.from_memory = m.elf.open(byte_source::memory(process_), start.value);
+        else if (vdso_.empty() || maps_->path(key) != "[vdso]" || !m.elf.open(byte_source::copy(vdso_))) return;
+        m.foreign = m.foreign || m.elf.is_foreign();
+        m.usable = (directory_ < 0 || m.from_memory) && place(m, key);
     }
 
     [[nodiscard]] static bool place(module& m, mapping const& key) noexcept
@@ -200,7 +204,7 @@ private:
         std::uint64_t vaddr = 0;
         if (!m.elf.address_of(key.offset.count, vaddr)) return false;
         m.bias = key.start.value - vaddr;
-        m.foreign = m.elf.isa() != native_machine;
+        m.foreign = m.elf.is_foreign();
         return true;
     }
 
@@ -210,7 +214,11 @@ private:
     {
         struct stat status;
         if (::fstat(fd, &status) != 0) return false;
-        if (directory_ < 0) return true; // a capture from elsewhere: nothing to compare with
+        if (directory_ < 0) { // a capture from elsewhere
+            if (key.fingerprint == 0) return true; // nothing to compare with
+            image found;
+            return found.open(byte_source::file(fd)) && found.fingerprint() == key.fingerprint;
+        }
         if (status.st_ino != key.inode) return false;
         if (major_of(status.st_dev) == key.dev.major && minor_of(status.st_dev) == key.dev.minor) return true;
         auto const* const head = maps_->head(key);
@@ -235,6 +243,7 @@ private:
     int directory_ = -1;
     io::descriptor root_;
     bool root_tried_ = false;
+    std::string_view vdso_;
     char path_[4096];
 };
 
@@ -293,6 +302,9 @@ public:
         auto const* const m = opener_.maps().find(pc);
         return m == nullptr || !m->perms.execute ? nullptr : open_module(*m);
     }
+
+    /// Gives the vdso's image where there is no process to read it from: `saved_captures::vdso`. Lifetime: borrows the bytes.
+    void lend_vdso(std::string_view bytes) noexcept { opener_.lend_vdso(bytes); }
 
     [[nodiscard]] mapping_table const& maps() const noexcept { return opener_.maps(); }
     [[nodiscard]] module_opener& opener() noexcept { return opener_; }
@@ -365,6 +377,12 @@ private:
         bool executable = true;
         auto const& known = row_at(pc - (w.is_return ? 1 : 0), executable);
         if (!executable) return stack_end::no_code;
+        // The kernel makes handlers "return" to where signals are returned from. Before that may stand anything.
+        bool const is_behind = known.status == cfi_status::ok && known.row.end + known.bias == pc && !known.row.signal_frame;
+        if (w.is_return && is_behind && is_sigreturn(pc)) {
+            signal_frame = true;
+            return leave_signal_frame(w);
+        }
         auto const read = [&](std::uint64_t at, std::size_t size, std::uint64_t& value) { return w.of.read(at, size, value); };
 
         if (known.status != cfi_status::ok) {
@@ -372,22 +390,23 @@ private:
                 signal_frame = true;
                 return leave_signal_frame(w);
             }
-            if (auto const* m = open_module(*known.key); m != nullptr && m->usable && m->foreign) return stack_end::unsupported;
+            if (auto const* m = open_module(*known.key); m != nullptr && m->foreign) return stack_end::unsupported;
             if (known.status == cfi_status::malformed) return stack_end::malformed_cfi;
             w.function = 0;
-            return follow_frame_pointer(w, may_infer);
+            return leave_without_cfi(w, may_infer);
         }
 
+        auto const row = known.row; // inferring looks up others, in the place of this one
+        auto const bias = known.bias;
+        auto const& key = *known.key;
         char text[512];
         auto const expression = [&](register_rule rule) -> std::string_view {
-            auto const* const m = open_module(*known.key);
-            auto const at = known.row.expressions + static_cast<std::uint64_t>(std::int64_t{rule.value});
+            auto const* const m = open_module(key);
+            auto const at = row.expressions + static_cast<std::uint64_t>(std::int64_t{rule.value});
             if (m == nullptr || rule.size > sizeof text || m->elf.read(at, text, rule.size) != rule.size) return {};
             return {text, rule.size};
         };
         auto regs = w.regs;
-        auto const row = known.row; // inferring looks up others
-        auto const bias = known.bias;
         auto stepped = step(row, regs, read, expression, bias, address_bits_);
         w.quality = frame_quality::exact;
         if (stepped.status == cfi_status::missing_register && may_infer) {
@@ -402,7 +421,7 @@ private:
         case cfi_status::missing_register: return stack_end::missing_register;
         case cfi_status::unreadable:
             w.missing = stepped.at;
-            if (!w.of.copy_is_whole && stepped.at >= w.of.stack_start.value + w.of.stack.size()) return stack_end::copy_too_short;
+            if (!w.of.copy_is_whole && stepped.at >= end_of_copy(w)) return stack_end::copy_too_short;
             return stack_end::unreadable;
         }
         if (stepped.is_root) { is_root = true; return stack_end::complete; }
@@ -478,35 +497,118 @@ private:
         return stack_end::complete;
     }
 
-    /// A frame record, as both ABIs lay it: the caller's frame pointer and the return address above it.
-    [[nodiscard]] stack_end follow_frame_pointer(walk& w, bool may_infer) noexcept
+    /// The end of the copy of the stack that this frame is on; 0 if that was not copied.
+    [[nodiscard]] static std::uint64_t end_of_copy(walk const& w) noexcept { return w.of.end_of_copy(w.regs.sp().value); }
+
+    /// Out of code that has no call frame information.
+    [[nodiscard]] stack_end leave_without_cfi(walk& w, bool may_infer) noexcept
     {
         auto const traits = w.regs.traits();
+        auto const pc = w.regs.pc().value;
         auto const sp = w.regs.sp().value;
-        auto fp = w.regs[traits.fp];
+        bool const knows_fp = w.regs.has(traits.fp);
+        w.quality = knows_fp ? frame_quality::frame_pointer : frame_quality::inferred;
+        auto const enter = [&](std::uint64_t caller_pc, std::uint64_t caller_sp, bool has_fp, std::uint64_t fp) {
+            registers caller{native_machine};
+            if (has_fp) caller.set(traits.fp, fp);
+            caller.set(traits.sp, caller_sp);
+            caller.set(traits.pc, caller_pc);
+            w.regs = caller;
+            w.is_return = true;
+            return stack_end::complete;
+        };
+        // The innermost function may have no frame yet, or no more, or none at all. Its code, or LR, tells.
+        if (!w.is_return) {
+            if constexpr (native_machine == machine::x86_64) {
+                std::uint64_t saved_fp = 0;
+                std::uint64_t ra = 0;
+                auto const where = return_slot_by_code(pc);
+                if (where >= 0 && w.of.read(sp + static_cast<std::uint64_t>(where), 8, ra) && call_into(ra, pc)) {
+                    bool const has_fp = where == 0 ? knows_fp : w.of.read(sp, 8, saved_fp);
+                    return enter(ra, sp + static_cast<std::uint64_t>(where) + 8, has_fp, where == 0 ? w.regs[traits.fp] : saved_fp);
+                }
+            } else if (w.regs.has(traits.return_address)) {
+                auto const lr = without_pac(w.regs[traits.return_address], address_bits_);
+                std::uint64_t saved = 0;
+                bool const has_record = knows_fp && w.of.read(w.regs[traits.fp] + 8, 8, saved) && without_pac(saved, address_bits_) == lr;
+                if (!has_record && call_into(lr, pc) && call_target(lr) != 0) return enter(lr, sp, knows_fp, w.regs[traits.fp]);
+            }
+        }
+        // A frame record, as both ABIs lay it: the caller's frame pointer and the return address above it.
         std::uint64_t next_fp = 0;
         std::uint64_t next_pc = 0;
-        auto fits = [&](std::uint64_t at) {
+        auto const fits = [&](std::uint64_t at) {
             if (at < sp || at % 8 != 0 || !w.of.read(at, 8, next_fp) || !w.of.read(at + 8, 8, next_pc)) return false;
             if (native_machine == machine::aarch64) next_pc = without_pac(next_pc, address_bits_);
-            return opener_.maps().is_executable(address{next_pc - 1}) && call_before(next_pc, 0) != call_match::none;
+            return call_into(next_pc, pc);
         };
-        w.quality = frame_quality::frame_pointer;
-        if (!w.regs.has(traits.fp)) {
-            if (!may_infer) return stack_end::no_cfi;
-            auto const end = w.of.stack_start.value + w.of.stack.size();
-            for (fp = (sp + 7) & ~std::uint64_t{7}; fp + 16 <= end && fp - sp < search_limit; fp += 8)
-                if (fits(fp) && next_fp > fp && next_fp < end) break;
-            w.quality = frame_quality::inferred;
+        if (knows_fp) {
+            auto const fp = w.regs[traits.fp];
+            return fits(fp) ? enter(next_pc, fp + 16, true, next_fp) : stack_end::no_cfi;
         }
-        if (!fits(fp)) return stack_end::no_cfi;
-        registers caller{native_machine};
-        caller.set(traits.fp, next_fp);
-        caller.set(traits.sp, fp + 16);
-        caller.set(traits.pc, next_pc);
-        w.regs = caller;
-        w.is_return = true;
-        return stack_end::complete;
+        if (!may_infer) return stack_end::no_cfi;
+        auto const end = end_of_copy(w);
+        unsigned tried = 0;
+        for (auto fp = (sp + 7) & ~std::uint64_t{7}; fp + 16 <= end && fp - sp < search_limit && tried < 32; fp += 8) {
+            // With nothing to go by, only a call that names this code will do.
+            if (!fits(fp) || next_fp <= fp || next_fp >= end || call_target(next_pc) == 0) continue;
+            ++tried;
+            walk probe{w.of, registers{native_machine}, true, frame_quality::exact, UINT64_MAX};
+            probe.regs.set(traits.fp, next_fp);
+            probe.regs.set(traits.sp, fp + 16);
+            probe.regs.set(traits.pc, next_pc);
+            if (leads_to_root(probe, strictness::doubts)) return enter(next_pc, fp + 16, true, next_fp);
+        }
+        return stack_end::no_cfi;
+    }
+
+    /// x86-64: where above sp the return address is, if the instruction at \p pc tells: `ret`, or the first ones of a function that
+    /// makes a frame; -1 where it does not.
+    [[nodiscard]] int return_slot_by_code(std::uint64_t pc) noexcept
+    {
+        char code[8];
+        if (!read_code(pc, code, sizeof code)) return -1;
+        std::string_view at{code, sizeof code};
+        if (at.starts_with('\xc3') || at.starts_with('\xc2') || at.starts_with("\xf3\xc3")) return 0; // ret
+        if (at.starts_with("\xf3\x0f\x1e\xfa")) at.remove_prefix(4);                               // endbr64
+        if (at.starts_with("\x55\x48\x89\xe5") || at.starts_with("\x55\x48\x8b\xec")) return 0;   // push %rbp; mov %rsp,%rbp
+        char before = 0;
+        bool const is_mov = at.size() == sizeof code && (at.starts_with("\x48\x89\xe5") || at.starts_with("\x48\x8b\xec"));
+        return is_mov && read_code(pc - 1, &before, 1) && before == '\x55' ? 8 : -1;
+    }
+
+    /// Where the direct call before a return address goes, through a stub of the PLT too; 0 if it is none.
+    [[nodiscard]] std::uint64_t call_target(std::uint64_t ra) noexcept
+    {
+        char code[5];
+        std::uint64_t target = 0;
+        if constexpr (native_machine == machine::aarch64) {
+            if (!read_code(ra - 4, code, 4)) return 0;
+            auto const word = byte_cursor{{code, 4}}.u32();
+            if (word >> 26 != 0x25) return 0;
+            target = branch_target(ra - 4, word);
+        } else {
+            if (!read_code(ra - 5, code, 5) || code[0] != '\xe8') return 0;
+            byte_cursor in{{code + 1, 4}};
+            target = ra + static_cast<std::uint64_t>(std::int64_t{static_cast<std::int32_t>(in.u32())});
+        }
+        if (!opener_.maps().is_executable(address{target})) return 0;
+        auto const through = through_plt(target);
+        return through != 0 ? through : target;
+    }
+
+    /// Is \p ra behind a call that may have led to \p pc, which is in code without call frame information? One of a function that is
+    /// described did not, unless that is one which jumped on.
+    [[nodiscard]] bool call_into(std::uint64_t ra, std::uint64_t pc) noexcept
+    {
+        if (!opener_.maps().is_executable(address{ra - 1}) || call_before(ra, 0) == call_match::none) return false;
+        auto const target = call_target(ra);
+        if (target == 0) return true; // indirect
+        auto const* const here = opener_.maps().find(address{pc});
+        auto const* const there = opener_.maps().find(address{target});
+        if (here == there) return target <= pc;
+        bool executable = true;
+        return row_at(target, executable).status != cfi_status::ok && executable;
     }
 
     static constexpr std::uint64_t search_limit = std::uint64_t{256} * 1024; ///< bytes of stack that inferring goes through
@@ -528,11 +630,29 @@ private:
     {
         char code[16];
         if (!read_code(at, code, sizeof code)) return 0;
+        byte_cursor in{{code, sizeof code}};
+        if constexpr (native_machine == machine::aarch64) {
+            auto first = in.u32();
+            auto from = at;
+            if (first == 0xd503245f) { first = in.u32(); from += 4; } // bti c
+            auto const second = in.u32();
+            // adrp x16, …; ldr x17, [x16, …]
+            if ((first & 0x9f00'001fu) != 0x9000'0010u || (second & 0xffc0'03ffu) != 0xf940'0211u) return 0;
+            auto const pages = static_cast<std::int64_t>(std::uint64_t{(first >> 5 & 0x7ffff) << 2 | (first >> 29 & 3)} << 43) >> 43;
+            auto const page = (from & ~std::uint64_t{0xfff}) + (static_cast<std::uint64_t>(pages) << 12);
+            return slot_at(page + std::uint64_t{second >> 10 & 0xfff} * 8);
+        }
         std::size_t skip = std::string_view{code, 4} == std::string_view{"\xf3\x0f\x1e\xfa", 4} ? 4 : 0; // endbr64
         if (code[skip] == '\xf2') ++skip;                                                                // bnd
         if (code[skip] != '\xff' || code[skip + 1] != '\x25') return 0;                                  // jmp *…(%rip)
-        byte_cursor in{{code + skip + 2, 4}};
+        (void)in.take(skip + 2);
         return slot_at(at + skip + 6 + static_cast<std::uint64_t>(std::int64_t{static_cast<std::int32_t>(in.u32())}));
+    }
+
+    /// aarch64: where the `b` or `bl` \p word at \p at goes.
+    [[nodiscard]] static std::uint64_t branch_target(std::uint64_t at, std::uint32_t word) noexcept
+    {
+        return at + static_cast<std::uint64_t>(static_cast<std::int64_t>(std::uint64_t{word & 0x3ff'ffffu} << 38) >> 36);
     }
 
     [[nodiscard]] std::uint64_t slot_at(std::uint64_t at) const noexcept
@@ -549,8 +669,9 @@ private:
             if (!read_code(pc - 4, code, 4)) return call_match::none;
             auto const word = byte_cursor{{code, 4}}.u32();
             if (word >> 26 == 0x25) { // bl
-                auto const offset = static_cast<std::int64_t>(std::uint64_t{word & 0x3ff'ffffu} << 38) >> 36;
-                return pc - 4 + static_cast<std::uint64_t>(offset) == function ? call_match::function : call_match::other;
+                auto const target = branch_target(pc - 4, word);
+                if (function != 0 && (target == function || through_plt(target) == function)) return call_match::function;
+                return call_match::other;
             }
             return (word & 0xffff'fc1fu) == 0xd63f'0000u ? call_match::indirect : call_match::none; // blr
         }
@@ -581,61 +702,133 @@ private:
         return call_match::none;
     }
 
-    /// Finds the register \p wanted, which the CFA of the innermost frames depends on: the slot on the stack that holds a return
-    /// address to behind a call of this function, from where the rest of the stack unwinds to its root. Sets it in \p w.
+    /// What a chain of calls must be like to be believed.
+    enum class strictness : std::uint8_t {
+        no_doubt,    ///< every direct call calls the function that it returns from
+        doubts,      ///< or another one
+        other_calls  ///< even the first, which may have jumped here
+    };
+
+    /// Finds the register that is missing, if what is on the stack leaves no doubt, and sets it in \p w.
     [[nodiscard]] bool infer(walk& w, cfi_row const& row, std::uint64_t bias, register_number wanted) noexcept
     {
         auto const traits = w.regs.traits();
-        if (wanted != traits.fp) return false; // of LR in a leaf on aarch64 nothing on the stack tells
-        auto const offset = [&]() -> std::int64_t { // of the CFA from the register, where the row says it plainly
-            return row.cfa.how == register_rule::kind::is_cfa && row.cfa_register == wanted ? row.cfa.value : 0;
-        }();
-        bool const by_expression = row.cfa.how == register_rule::kind::is_expression;
-        if (offset == 0 && !by_expression) return false;
+        if (wanted == traits.fp) return infer_fp(w, row, bias);
+        if (native_machine == machine::aarch64 && wanted == traits.return_address) return infer_lr(w, row, bias);
+        return false;
+    }
+
+    /// The frame pointer, which the CFA depends on: by the slot on the stack that holds a return address to behind a call of this
+    /// function, from where the rest of the stack unwinds to its root.
+    ///
+    /// What a function's earlier calls left on the stack can look just so. Therefore the slot is first looked for where the
+    /// prologue's `sub $N, %rsp` puts it. Where that does not tell, the nearest that fits is taken, and only if all others that would
+    /// do as well are return addresses of the same chain, as those of a recursion are.
+    [[nodiscard]] bool infer_fp(walk& w, cfi_row const& row, std::uint64_t bias) noexcept
+    {
+        auto const traits = w.regs.traits();
+        auto const by_expression = row.cfa.how == register_rule::kind::is_expression;
+        bool const by_fp = row.cfa.how == register_rule::kind::is_cfa && row.cfa_register == traits.fp && row.cfa.value != 0;
+        if (!by_expression && !by_fp) return false;
         auto const ra_rule = row.rules[row.return_address];
         if (ra_rule.how != register_rule::kind::at_cfa) return false;
-
-        auto const function = row.begin + bias;
+        suspect s{row, row.begin + bias, by_expression ? 0 : row.cfa.value, ra_rule.value};
         auto const sp = w.regs.sp().value;
-        auto const end = w.of.stack_start.value + w.of.stack.size();
-        // The nearest that fits is the caller: further up stand those of a recursive function's earlier calls. What fits badly (a
-        // call of another function, which may have jumped here) is thought of last.
+        if (std::uint64_t fp = 0; native_machine == machine::x86_64 && !by_expression && by_prologue(w, s, bias, fp)) {
+            w.regs.set(traits.fp, fp);
+            return true;
+        }
+
+        constexpr std::size_t most = 48;
+        struct { std::uint64_t cfa; call_match match; } found[most];
+        std::size_t count = 0;
+        std::size_t others = 0;
+        auto const end = end_of_copy(w);
+        for (auto slot = (sp + 7) & ~std::uint64_t{7}; slot + 8 <= end && slot - sp < search_limit && count < most; slot += 8) {
+            auto const match = call_at(w, s, slot);
+            if (match == call_match::none || (match == call_match::other && ++others > most / 3)) continue;
+            found[count++] = {slot - static_cast<std::uint64_t>(std::int64_t{ra_rule.value}), match};
+        }
         for (auto const check : {strictness::no_doubt, strictness::doubts, strictness::other_calls}) {
-            unsigned tried = 0;
-            for (auto slot = (sp + 7) & ~std::uint64_t{7}; slot + 8 <= end && slot - sp < search_limit && tried < 32; slot += 8) {
-                std::uint64_t ra = 0;
-                if (!w.of.read(slot, 8, ra)) break;
-                if (native_machine == machine::aarch64) ra = row.return_address_signed ? without_pac(ra, address_bits_) : ra;
-                if (!opener_.maps().is_executable(address{ra - 1})) continue;
-                auto const match = call_before(ra, function);
-                if (match == call_match::none || (match == call_match::other) != (check == strictness::other_calls)) continue;
-                ++tried;
-                auto const cfa = slot - static_cast<std::uint64_t>(std::int64_t{ra_rule.value});
-                if (try_cfa(w, wanted, cfa, offset, check)) return true;
+            for (std::size_t i = 0; i < count; ++i) {
+                if ((found[i].match == call_match::other) != (check == strictness::other_calls)) continue;
+                std::uint64_t fp = 0;
+                if (!try_cfa(w, s, found[i].cfa, check, fp)) continue;
+                for (auto j = i + 1; j < count; ++j) {
+                    std::uint64_t rival = 0;
+                    if (found[j].match < found[i].match || passes(w, fp, found[j].cfa)) continue;
+                    if (try_cfa(w, s, found[j].cfa, check, rival)) return false;
+                }
+                w.regs.set(traits.fp, fp);
+                return true;
             }
         }
         return false;
     }
 
-    /// What a chain of calls must be like to be believed.
-    enum class strictness : std::uint8_t {
-        no_doubt,    ///< every direct call calls the function that it returns from
-        doubts,      ///< or another one
-        other_calls  ///< even the first
+    /// The frame whose frame pointer is looked for.
+    struct suspect {
+        cfi_row const& row;
+        std::uint64_t function;
+        std::int64_t offset;    ///< of the CFA from the frame pointer; 0 where an expression gives the CFA
+        std::int32_t return_at; ///< of the return address from the CFA
     };
 
-    [[nodiscard]] bool try_cfa(walk& w, register_number wanted, std::uint64_t cfa, std::int64_t offset, strictness check) noexcept
+    [[nodiscard]] call_match call_at(walk const& w, suspect const& s, std::uint64_t slot) noexcept
+    {
+        std::uint64_t ra = 0;
+        if (!w.of.read(slot, 8, ra)) return call_match::none;
+        if (native_machine == machine::aarch64 && s.row.return_address_signed) ra = without_pac(ra, address_bits_);
+        return opener_.maps().is_executable(address{ra - 1}) ? call_before(ra, s.function) : call_match::none;
+    }
+
+    /// x86-64: the CFA that follows from sp and the room which the prologue makes below the registers that it saves. Not where the
+    /// function makes room of another size later, by alloca.
+    [[nodiscard]] bool by_prologue(walk& w, suspect const& s, std::uint64_t bias, std::uint64_t& fp) noexcept
+    {
+        std::int64_t saved = 0;
+        for (auto const& rule : s.row.rules)
+            if (rule.how == register_rule::kind::at_cfa && rule.value < saved) saved = rule.value;
+        char code[1024];
+        auto const size = s.row.end - s.row.begin < sizeof code ? static_cast<std::size_t>(s.row.end - s.row.begin) : sizeof code;
+        if (size < 8 || !read_code(s.row.begin + bias, code, size)) return false;
+        auto const byte = [&](std::size_t i) { return static_cast<unsigned char>(code[i]); };
+        for (std::size_t i = 0; i + 3 <= size; ++i) // sub %reg, %rsp
+            if ((byte(i) & 0xfb) == 0x48 && byte(i + 1) == 0x29 && (byte(i + 2) & 0xc7) == 0xc4) return false;
+        constexpr std::size_t prologue = 160;
+        std::int64_t room = 0; // some functions make none
+        for (std::size_t i = 0; i + 7 <= size && i < prologue; ++i) {
+            if (i != 0) {
+                if (byte(i) != 0x48) continue;
+                byte_cursor number{{code + i + 3, 4}};
+                if (byte(i + 1) == 0x83 && byte(i + 2) == 0xec) room = static_cast<std::int8_t>(byte(i + 3));        // sub $N, %rsp
+                else if (byte(i + 1) == 0x81 && byte(i + 2) == 0xec) room = static_cast<std::int32_t>(number.u32()); // sub $N, %rsp
+                else if (byte(i + 1) == 0x83 && byte(i + 2) == 0xc4 && byte(i + 3) == 0x80) room = 128;              // add $-128, %rsp
+                else continue;
+                if (room <= 0) continue;
+            }
+            auto const cfa = w.regs.sp().value + static_cast<std::uint64_t>(room - saved);
+            auto const match = call_at(w, s, cfa + static_cast<std::uint64_t>(std::int64_t{s.return_at}));
+            if (match == call_match::none) continue;
+            for (auto const check : {strictness::no_doubt, strictness::doubts, strictness::other_calls})
+                if (((match == call_match::other) == (check == strictness::other_calls)) && try_cfa(w, s, cfa, check, fp)) return true;
+        }
+        return false;
+    }
+
+    /// Does the stack unwind to its root from this CFA? Then \p fp is what the frame pointer must be.
+    [[nodiscard]] bool try_cfa(walk const& w, suspect const& s, std::uint64_t cfa, strictness check, std::uint64_t& fp) noexcept
     {
         auto const sp = w.regs.sp().value;
         auto const attempt = [&](std::uint64_t value) {
             if (value < sp) return false;
             walk probe{w.of, w.regs, w.is_return, frame_quality::exact, UINT64_MAX};
-            probe.regs.set(wanted, value);
+            probe.regs.set(w.regs.traits().fp, value);
             if (!leads_to_root(probe, check)) return false;
-            w.regs.set(wanted, value);
+            fp = value;
             return true;
         };
-        if (offset != 0) return attempt(cfa - static_cast<std::uint64_t>(offset));
+        if (s.offset != 0) return attempt(cfa - static_cast<std::uint64_t>(s.offset));
         // The CFA is saved below the frame pointer, in a frame whose stack was realigned: find the slot that holds it. The frame
         // pointer is within a few words above.
         for (auto slot = (sp + 7) & ~std::uint64_t{7}; slot < cfa; slot += 8) {
@@ -643,6 +836,116 @@ private:
             if (!w.of.read(slot, 8, saved) || saved != cfa) continue;
             for (std::uint64_t up = 8; up <= 64; up += 8)
                 if (slot + up < cfa && attempt(slot + up)) return true;
+        }
+        return false;
+    }
+
+    /// Does the chain that begins with this frame pointer go through \p cfa?
+    [[nodiscard]] bool passes(walk const& from, std::uint64_t fp, std::uint64_t cfa) noexcept
+    {
+        walk probe{from.of, from.regs, from.is_return, frame_quality::exact, UINT64_MAX};
+        probe.regs.set(from.regs.traits().fp, fp);
+        for (unsigned n = 0; n < 1024; ++n) {
+            bool is_root = false;
+            bool signal_frame = false;
+            if (advance(probe, false, is_root, signal_frame) != stack_end::complete || is_root) return false;
+            if (probe.regs.sp().value == cfa) return true;
+            if (probe.regs.sp().value > cfa && !signal_frame) return false;
+        }
+        return false;
+    }
+
+    /// aarch64: LR, where a leaf keeps its return address in no other place. It has no frame, so sp is its caller's: that one's
+    /// return address is on the stack, behind a call which names it, and in its code are the calls of the leaf. One of them must
+    /// put that return address where it was found, and only one.
+    [[nodiscard]] bool infer_lr(walk& w, cfi_row const& row, std::uint64_t bias) noexcept
+    {
+        auto const traits = w.regs.traits();
+        if (row.cfa.how != register_rule::kind::is_cfa || row.cfa_register != traits.sp) return false;
+        auto const cfa = w.regs.sp().value + static_cast<std::uint64_t>(std::int64_t{row.cfa.value});
+        auto const leaf = row.begin + bias;
+        auto const end = end_of_copy(w);
+        std::uint64_t lr = 0;
+        std::uint64_t fp = 0;
+        std::uint64_t at = 0;
+        bool has_fp = false;
+        unsigned tried = 0;
+        for (auto slot = cfa; slot + 8 <= end && slot - cfa < search_limit && tried < 24; slot += 8) {
+            std::uint64_t ra = 0;
+            if (!w.of.read(slot, 8, ra)) break;
+            ra = without_pac(ra, address_bits_);
+            if (!opener_.maps().is_executable(address{ra - 4})) continue;
+            auto const caller = call_target(ra);
+            if (caller == 0) continue;
+            bool executable = true;
+            auto const& known = row_at(caller, executable);
+            if (!executable || known.status != cfi_status::ok || known.row.begin + known.bias != caller) continue;
+            ++tried;
+            auto const size = known.row.end - known.row.begin;
+            constexpr std::uint64_t most_code = 65536;
+            char code[256];
+            for (std::uint64_t done = 0; done < size && done < most_code; done += sizeof code) {
+                auto const part = size - done < sizeof code ? static_cast<std::size_t>(size - done) : sizeof code;
+                if (!read_code(caller + done, code, part)) break;
+                for (std::size_t i = 0; i + 4 <= part; i += 4) {
+                    auto const word = byte_cursor{{code + i, 4}}.u32();
+                    if (word >> 26 != 0x25) continue; // bl
+                    auto const here = caller + done + i;
+                    auto const target = branch_target(here, word);
+                    if (target != leaf && through_plt(target) != leaf) continue;
+                    walk probe{w.of, registers{native_machine}, true, frame_quality::exact, UINT64_MAX};
+                    probe.regs.set(traits.sp, cfa);
+                    probe.regs.set(traits.pc, here + 4);
+                    if (!returns_to(probe, slot)) continue;
+                    auto const with = probe.regs;
+                    if (!leads_to_root(probe, strictness::no_doubt)) continue;
+                    if (lr != 0 && (lr != here + 4 || at != slot)) {
+                        // Further up, the calls of a recursion fit as well, where frames are found by their frame pointer.
+                        if (lr == here + 4 && has_fp && passes_record(w, lr, cfa, fp, slot)) continue;
+                        return false;
+                    }
+                    lr = here + 4;
+                    at = slot;
+                    has_fp = with.has(traits.fp);
+                    fp = with[traits.fp];
+                }
+            }
+        }
+        if (lr == 0) return false;
+        w.regs.set(traits.return_address, lr);
+        if (has_fp && !w.regs.has(traits.fp)) w.regs.set(traits.fp, fp);
+        return true;
+    }
+
+    /// Does the row at a call keep the return address of its function at \p slot? The frame pointer that it counts from is set so.
+    [[nodiscard]] bool returns_to(walk& probe, std::uint64_t slot) noexcept
+    {
+        auto const traits = probe.regs.traits();
+        bool executable = true;
+        auto const& known = row_at(probe.regs.pc().value - 1, executable);
+        if (!executable || known.status != cfi_status::ok || known.row.cfa.how != register_rule::kind::is_cfa) return false;
+        auto const ra = known.row.rules[known.row.return_address];
+        if (ra.how != register_rule::kind::at_cfa) return false;
+        auto const cfa = slot - static_cast<std::uint64_t>(std::int64_t{ra.value});
+        auto const from = cfa - static_cast<std::uint64_t>(std::int64_t{known.row.cfa.value});
+        if (known.row.cfa_register == traits.sp) return from == probe.regs.sp().value;
+        if (known.row.cfa_register != traits.fp || from < probe.regs.sp().value) return false;
+        probe.regs.set(traits.fp, from);
+        return true;
+    }
+
+    [[nodiscard]] bool passes_record(walk const& from, std::uint64_t pc, std::uint64_t sp, std::uint64_t fp, std::uint64_t slot) noexcept
+    {
+        auto const traits = from.regs.traits();
+        walk probe{from.of, registers{native_machine}, true, frame_quality::exact, UINT64_MAX};
+        probe.regs.set(traits.sp, sp);
+        probe.regs.set(traits.pc, pc);
+        probe.regs.set(traits.fp, fp);
+        for (unsigned n = 0; n < 1024; ++n) {
+            bool is_root = false;
+            bool signal_frame = false;
+            if (probe.regs[traits.fp] + 8 == slot) return true;
+            if (advance(probe, false, is_root, signal_frame) != stack_end::complete || is_root) return false;
         }
         return false;
     }
