@@ -11,11 +11,16 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include <elf.h>
+#include <link.h>
 
 namespace tp = taskpeek;
 namespace pf = taskpeek::procfs;
@@ -123,9 +128,14 @@ TEST_CASE("the evidence cites what it rests on")
     CHECK(at("text")->why.source != vas::file_source::none);
     CHECK(at("heap")->why == vas::evidence{vas::basis::stat, (*model.known.start_brk).value, vas::file_source::none, true});
     CHECK(at("malloc_arena")->why.rests_on == vas::basis::arena_alignment);
-    CHECK(at("guard")->why.cited == at("guard")->end.value);
+    for (auto const& guard : s.of("guard")) {
+        auto const* const found = model.find(tp::address{guard.address});
+        bool const by_pages = found->why.rests_on == vas::basis::pagemap;
+        CHECK(found->why.cited == (by_pages ? found->start : found->end).value);
+        CHECK(found->is_part() == by_pages);
+    }
     auto const stacks = s.of("thread_stack");
-    REQUIRE(stacks.size() == 3);
+    REQUIRE(stacks.size() >= 3); // with lightweight guards two more
     for (auto const& stack : stacks) {
         auto const* const found = model.find(tp::address{stack.address});
         CHECK(found->why.rests_on == vas::basis::stack_pointer);
@@ -137,42 +147,111 @@ TEST_CASE("the evidence cites what it rests on")
     CHECK_FALSE(at("text")->is_writable_and_executable());
 }
 
-TEST_CASE("text, data and bss of the program are where readelf says, moved by the load bias")
+namespace {
+
+struct segment {
+    std::uint64_t start, file_end, end;
+    bool execute, write;
+};
+
+constexpr std::uint64_t down(std::uint64_t n) { return n & ~4095ull; }
+constexpr std::uint64_t up(std::uint64_t n) { return down(n + 4095); }
+
+/// Do the ranges from the first page of \p s to its last tile it, as one part or, of data, up to three in their order?
+void check_segment(vas::model_view const& model, segment const& s, bool of_library, bool of_linker)
 {
-    specimen const s{"vas-specimen-pie"};
-    if (!s.is_there()) return skip("the specimen could not be built here");
+    using kinds = std::vector<range_class>;
+    auto allowed = s.execute ? kinds{range_class::text, range_class::library_text}
+                   : s.write ? kinds{range_class::relro, range_class::library_relro, range_class::data, range_class::library_data,
+                                     range_class::bss, range_class::library_bss}
+                             : kinds{range_class::rodata, range_class::library_rodata, range_class::relro, range_class::library_relro};
+    auto at = down(s.start);
+    while (at < up(s.end)) {
+        CAPTURE(at);
+        auto const* const r = model.find(tp::address{at});
+        REQUIRE(r != nullptr);
+        CHECK(r->start.value == at);
+        CAPTURE(std::string{name_of(r->kind)});
+        if (of_linker) {
+            CHECK(r->kind == range_class::dynamic_linker);
+        } else {
+            auto const found = std::find(allowed.begin(), allowed.end(), r->kind);
+            REQUIRE(found != allowed.end());
+            CHECK((found - allowed.begin()) % 2 == (of_library ? 1 : 0));
+            bool const is_bss = r->kind == range_class::bss || r->kind == range_class::library_bss;
+            CHECK(is_bss == (s.file_end < s.end && at >= s.file_end));
+        }
+        CHECK(r->why.rests_on == vas::basis::program_header);
+        if (at < s.file_end && r->end.value > s.file_end) CHECK(r->end.value == up(s.end)); // but for bss, to the end of the last page
+        at = r->end.value;
+    }
+    CHECK(at == up(s.end));
+}
+
+void check_with_readelf(char const* name)
+{
+    specimen const s{name};
+    if (!s.is_there()) return skip(s.path() + " could not be built here");
     auto const process = tp::process::open(tp::tgid{s.pid()});
     auto const read = vas::read_model(process.value());
     REQUIRE(read);
     auto const& model = read.value().view();
-    auto* const readelf = popen(("readelf -lW '" + s.path() + "'").c_str(), "r");
-    std::uint64_t base = 0;
+    std::uint64_t first = 0;
     for (auto const& r : model.ranges)
-        if (r.kind == range_class::rodata) { base = r.start.value; break; }
+        if (r.kind == range_class::rodata) { first = r.start.value; break; }
+    REQUIRE(first != 0);
+    auto* const readelf = popen(("readelf -lW '" + s.path() + "'").c_str(), "r");
+    std::optional<std::uint64_t> bias;
     int checked = 0;
     for (char line[512]; std::fgets(line, sizeof line, readelf) != nullptr;) {
         unsigned long long offset = 0, vaddr = 0, paddr = 0, filesz = 0, memsz = 0;
         if (std::sscanf(line, " LOAD %llx %llx %llx %llx %llx", &offset, &vaddr, &paddr, &filesz, &memsz) != 5) continue;
+        if (!bias) bias = first - down(vaddr);
         auto const flags = std::string{line};
-        auto const* const first = model.find(tp::address{base + vaddr});
-        REQUIRE(first != nullptr);
-        if (flags.find("R E") != std::string::npos) {
-            CHECK(first->kind == range_class::text);
-            CHECK(first->start.value == base + vaddr);
-            CHECK(first->end.value == ((base + vaddr + memsz + 4095) & ~4095ull));
-        }
-        if (flags.find("RW") != std::string::npos) {
-            auto const* const bss = model.find(tp::address{base + vaddr + filesz});
-            REQUIRE(bss != nullptr);
-            CHECK(bss->kind == range_class::bss);
-            CHECK(bss->start.value == base + vaddr + filesz);
-            CHECK(bss->is_part());
-            CHECK(model.find(tp::address{bss->start.value - 1})->kind == range_class::data);
-        }
+        check_segment(model, {*bias + vaddr, *bias + vaddr + filesz, *bias + vaddr + memsz, flags.find(" E ") != flags.npos,
+                              flags.find("RW ") != flags.npos}, false, false);
         ++checked;
     }
     if (pclose(readelf) != 0) return skip("there is no readelf");
     CHECK(checked == 4);
+}
+
+} // namespace
+
+TEST_CASE("text, data and bss of a program are where readelf says, moved by the load bias")
+{
+    for (auto const* const name : {"vas-specimen-pie", "vas-specimen-static", "vas-specimen-nopie"}) {
+        CAPTURE(name);
+        check_with_readelf(name);
+    }
+}
+
+TEST_CASE("text, data and bss of a 32-bit program are where readelf says") { check_with_readelf("vas-specimen-m32"); }
+
+TEST_CASE("the segments of libraries are those of dl_iterate_phdr")
+{
+    auto const process = tp::process::self();
+    auto const read = vas::read_model(process.value());
+    REQUIRE(read);
+    struct context {
+        vas::model_view const& model;
+        int libraries = 0;
+    } seen{read.value().view()};
+    dl_iterate_phdr([](dl_phdr_info* info, std::size_t, void* to) {
+        auto& in = *static_cast<context*>(to);
+        if (info->dlpi_name[0] != '/') return 0; // the program and the vdso
+        bool const linker = std::string{info->dlpi_name}.find("/ld-") != std::string::npos;
+        CAPTURE(info->dlpi_name);
+        ++in.libraries;
+        for (int i = 0; i < info->dlpi_phnum; ++i) {
+            auto const& h = info->dlpi_phdr[i];
+            auto const start = info->dlpi_addr + h.p_vaddr;
+            segment const s{start, start + h.p_filesz, start + h.p_memsz, (h.p_flags & PF_X) != 0, (h.p_flags & PF_W) != 0};
+            if (h.p_type == PT_LOAD) check_segment(in.model, s, true, linker);
+        }
+        return 0;
+    }, &seen);
+    CHECK(seen.libraries >= 2);
 }
 
 TEST_CASE("the ranges of every recorded process tile its address space")
@@ -245,6 +324,11 @@ TEST_CASE("names alone tell many classes")
         "7f0005003000-7f0005004000 rw-s 00000000 00:0e 3                          anon_inode:[io_uring]\n"
         "7f0005004000-7f0005005000 rw-p 00000000 00:00 0                          [stack:77]\n"
         "7f0005005000-7f0005006000 rw-p 00000000 00:00 0                          [new kind]\n"
+        "7f0005006000-7f0005007000 ---p 00000000 00:00 0                          [anon: glibc: pthread stack: 78]\n"
+        "7f0005007000-7f0005009000 rw-p 00000000 00:00 0                          [anon: glibc: pthread stack: 78]\n"
+        "7f0005009000-7f000500a000 rw-p 00000000 00:00 0                          [anon: glibc: pthread user stack: 79]\n"
+        "7f000500a000-7f000500b000 rw-p 00000000 00:00 0                          [anon: glibc: malloc arena]\n"
+        "7f000500b000-7f000500c000 rw-p 00000000 00:00 0                          [anon: glibc: malloc]\n"
         "7f0005200000-7f0005400000 rw-p 00000000 00:0f 9                          /anon_hugepage (deleted)\n"
         "7ffe00000000-7ffe00021000 rw-p 00000000 00:00 0                          [stack]\n"
         "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n";
@@ -254,8 +338,9 @@ TEST_CASE("names alone tell many classes")
         "0-10000 gap 0", "10000-11000 anonymous 0", "11000-7f0000000000 gap 0",
         "7f0000000000-7f0000021000 malloc_arena 0", "7f0000021000-7f0004000000 arena_reserve 0", "7f0004000000-7f0005000000 gap 0",
         "7f0005000000-7f0005001000 posix_shared_memory 0", "7f0005001000-7f0005002000 named_anonymous 0", "7f0005002000-7f0005003000 aio_ring 0",
-        "7f0005003000-7f0005004000 kernel_object 0", "7f0005004000-7f0005005000 thread_stack 0", "7f0005005000-7f0005006000 unknown 0",
-        "7f0005006000-7f0005200000 gap 0", "7f0005200000-7f0005400000 huge_pages 0",
+        "7f0005003000-7f0005004000 kernel_object 0", "7f0005004000-7f0005005000 thread_stack 77", "7f0005005000-7f0005006000 unknown 0",
+        "7f0005006000-7f0005007000 guard 0", "7f0005007000-7f0005009000 thread_stack 78", "7f0005009000-7f000500a000 thread_stack 79",
+        "7f000500a000-7f000500b000 malloc_arena 0", "7f000500b000-7f000500c000 named_anonymous 0", "7f000500c000-7f0005200000 gap 0", "7f0005200000-7f0005400000 huge_pages 0",
         "7f0005400000-7ffdfff00000 gap 0", "7ffdfff00000-7ffe00000000 stack_guard_gap 0",
         "7ffe00000000-7ffe00021000 main_stack 0", "7ffe00021000-7ffffffff000 gap 0",
         "7ffffffff000-ffff800000000000 non_canonical 0", "ffff800000000000-ffffffffff600000 kernel_half 0",

@@ -112,9 +112,45 @@ TEST_CASE("headers that fit no mapping, overlap or overflow are malformed")
     CHECK(code_of({code, part(PT_LOAD, PF_R, 0, 0, 0x100, 0x100)}) == tp::errc::malformed); // descending
     CHECK(code_of({code, part(PT_LOAD, PF_R, 0x3000, 0x8000, 0x100, ~0ull)}) == tp::errc::malformed);
     CHECK(code_of({code, part(PT_LOAD, PF_R, 0x2000, 0x2100, 0x100, 0x100)}) == tp::errc::malformed); // the same page
-    std::vector<Elf64_Phdr> many{code};
-    for (std::uint64_t i = 1; i < 20; ++i) many.push_back(part(PT_LOAD, PF_R, 0x2000 * i, 0x2000 * (i + 1), 0x100, 0x100));
-    CHECK(code_of(many) == tp::errc::unsupported);
+}
+
+TEST_CASE("a file of many parts is several pieces, which tell what one would")
+{
+    std::vector<Elf64_Phdr> parts{part(PT_GNU_RELRO, PF_R, 0, 0x2000 * 37, 0x1000, 0x1000)};
+    constexpr std::uint64_t count = 40;
+    for (std::uint64_t i = 0; i < count; ++i) // in turn code, constants, and data with .bss that shares its last page with what follows
+        parts.push_back(part(PT_LOAD, i % 3 == 0 ? PF_R | PF_X : i % 3 == 1 ? PF_R : PF_R | PF_W, 0x2000 * i + (i % 3 == 0 ? 0 : 0x10),
+                             0x2000 * i + (i % 3 == 0 ? 0 : 0x10), 0x1800, i % 3 == 2 ? 0x1ff8 : 0x1800));
+    made const file{parts};
+    constexpr std::uint64_t bias = 0x7f0000000000;
+    auto placed = vas::image::place(file.headers(), code_at(bias, 0), 4096);
+    REQUIRE(placed);
+    std::vector<vas::image> pieces{placed.value()};
+    while (pieces.back().segments_behind != 0) {
+        auto const next = vas::image::place_behind(pieces.back(), file.headers(), 4096);
+        REQUIRE(next);
+        CHECK(next.value().start == pieces.back().end);
+        CHECK(next.value().is_of_same_file(pieces.front()));
+        CHECK(next.value().segments_before == pieces.back().segments_before + vas::image::most_segments);
+        pieces.push_back(next.value());
+    }
+    CHECK(pieces.size() == 3);
+    CHECK(pieces.back().segments_before + pieces.back().segment_count == count);
+    for (std::uint64_t i = 0; i < count; ++i) {
+        auto const at = bias + 0x2000 * i;
+        auto const& piece = pieces[i / vas::image::most_segments];
+        CAPTURE(i);
+        REQUIRE(piece.part_at(at));
+        CHECK(piece.part_at(at)->kind == (i == 37   ? range_class::library_relro
+                                          : i % 3 == 0 ? range_class::library_text
+                                          : i % 3 == 1 ? range_class::library_rodata
+                                                       : range_class::library_data));
+        if (i % 3 != 2) continue;
+        auto const bss = piece.part_at(at + 0x1810);
+        REQUIRE(bss);
+        CHECK(bss->kind == range_class::library_bss);
+        CHECK(bss->end == (i + 1 == count ? at + 0x3000 : at + 0x2000)); // the part that follows has the page
+    }
 }
 
 TEST_CASE("whatever headers say, a part ends behind where it was asked for")

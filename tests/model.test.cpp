@@ -115,3 +115,69 @@ TEST_CASE("the last of 65,530 vmas is told")
     CHECK(tiled);
     CHECK(model.value()->sum.vmas_left().value_or(0) < 5'600);
 }
+
+TEST_CASE("pages are told for each range, a part of a vma too")
+{
+    constexpr std::size_t page = 4096;
+    // shared: it merges with nothing
+    auto* const at = static_cast<char*>(mmap(nullptr, 8 * page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    REQUIRE(at != MAP_FAILED);
+    for (int const i : {0, 1, 5}) at[static_cast<std::size_t>(i) * page] = 1;
+    auto const process = tp::process::self();
+    auto const model = vas::read_model(process.value(), {.pages = true});
+    REQUIRE(model);
+    CHECK_FALSE(model.value()->pages_failed);
+    auto const* const ours = model.value()->find(tp::address{reinterpret_cast<std::uintptr_t>(at)});
+    REQUIRE(ours->pages);
+    CHECK(ours->pages->present.count == 3 * page);
+    CHECK(ours->pages->file.count == 3 * page); // shared memory is of a file
+    CHECK(ours->pages->guard.count == 0);
+    tp::bytes data, bss;
+    for (auto const& r : model.value()->ranges) {
+        CHECK(r.pages.has_value() == (r.is_mapped() && r.kind != vas::range_class::vsyscall));
+        if (r.pages) CHECK(r.pages->present <= r.size());
+        if (r.kind == vas::range_class::data) data += r.pages->present;
+        if (r.kind == vas::range_class::bss) bss += r.pages->present;
+    }
+    CHECK(data.count > 0);
+    CHECK(bss.count > 0);
+    munmap(at, 8 * page);
+    auto const without = vas::read_model(process.value());
+    for (auto const& r : without.value()->ranges) CHECK_FALSE(r.pages);
+}
+
+TEST_CASE("lightweight guards split what they guard, where they are looked for")
+{
+    constexpr std::size_t page = 4096;
+    constexpr int guard_install = 102; // MADV_GUARD_INSTALL
+    auto* const at = static_cast<char*>(mmap(nullptr, 8 * page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    REQUIRE(at != MAP_FAILED);
+    if (madvise(at, page, guard_install) != 0 || madvise(at + 3 * page, 2 * page, guard_install) != 0)
+        return tp::tests::skip("this kernel has no lightweight guards in shared memory: they came with 6.15");
+    auto const process = tp::process::self();
+    tp::address const start{reinterpret_cast<std::uintptr_t>(at)};
+    auto const spelled = [&](vas::model_options const& options) {
+        std::string out;
+        auto const model = vas::read_model(process.value(), options);
+        std::size_t vmas = 0;
+        for (auto const& r : model.value()->ranges) {
+            vmas += r.is_first_part() && r.kind != vas::range_class::vsyscall ? 1u : 0u;
+            if (r.start < start || r.end > start + tp::bytes{8 * page}) continue;
+            out += std::string{name_of(r.kind)} + " " + std::to_string(r.size().count / page) + (r.numbers ? " n, " : ", ");
+            CHECK(r.mapping.start == start);
+        }
+        CHECK(model.value()->sum.vmas == vmas);
+        return out;
+    };
+    CHECK(spelled({}) == "shared_anonymous 8, ");
+    CHECK(spelled({.pages = true}) == "guard 1, shared_anonymous 2, guard 2, shared_anonymous 3, ");
+    CHECK(spelled({.numbers = true}) == "guard 1 n, shared_anonymous 2, guard 2, shared_anonymous 3, ");
+    std::vector<vas::image> images(64);
+    std::vector<vas::stack_pointer> pointers(64);
+    std::vector<char> text(65536);
+    std::size_t const wanted = vas::read_model(process.value(), {.pages = true}).value()->ranges.size();
+    std::vector<vas::range> ranges(wanted - 1);
+    vas::model_memory const memory{{images, pointers}, ranges, text};
+    CHECK(vas::read_model(process.value(), memory, {.pages = true}).error().code == tp::errc::truncated); // the guards are one too many
+    munmap(at, 8 * page);
+}

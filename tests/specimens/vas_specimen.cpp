@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 
 #include <elf.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -77,7 +79,10 @@ void* on_default_stack(void*)
 {
     char local = 0;
     tell("thread_stack", &local, own_tid());
-    tell("malloc_arena", std::malloc(100));
+    auto const in_arena = reinterpret_cast<std::uintptr_t>(std::malloc(100));
+    constexpr std::uintptr_t arena_size = sizeof(void*) == 8 ? 64u << 20 : 1u << 20;
+    tell("malloc_arena", reinterpret_cast<void*>(in_arena));
+    tell("arena_reserve", reinterpret_cast<void*>((in_arena & ~(arena_size - 1)) + arena_size - 1));
     pthread_attr_t attributes;
     void* lowest = nullptr;
     std::size_t size = 0;
@@ -116,6 +121,7 @@ int tell_segments(dl_phdr_info* info, std::size_t, void* count)
     for (int i = 0; i < info->dlpi_phnum; ++i) {
         auto const& h = info->dlpi_phdr[i];
         auto const* const start = reinterpret_cast<char*>(info->dlpi_addr + h.p_vaddr);
+        if (h.p_type == PT_GNU_RELRO && !linker) tell("library_relro", start);
         if (h.p_type != PT_LOAD) continue;
         if (linker) tell("dynamic_linker", start);
         else if (h.p_flags & PF_X) tell("library_text", start);
@@ -128,6 +134,18 @@ int tell_segments(dl_phdr_info* info, std::size_t, void* count)
     return 0;
 }
 
+/// What only `maps` can say where it is.
+void tell_special()
+{
+    auto* const maps = std::fopen("/proc/self/maps", "re");
+    for (char line[512]; maps != nullptr && std::fgets(line, sizeof line, maps) != nullptr;) {
+        auto const start = std::strtoull(line, nullptr, 16);
+        if (std::strstr(line, "[vvar]") != nullptr) tell("vvar", reinterpret_cast<void*>(static_cast<std::uintptr_t>(start)));
+        if (std::strstr(line, "[vsyscall]") != nullptr) tell("vsyscall", reinterpret_cast<void*>(static_cast<std::uintptr_t>(start)));
+    }
+    if (maps != nullptr) std::fclose(maps);
+}
+
 void tell_program()
 {
     tell("text", reinterpret_cast<void*>(&on_signal));
@@ -137,6 +155,12 @@ void tell_program()
     tell("bss", zeros + sizeof zeros / 2);
     char local = 0;
     tell("main_stack", &local, own_tid());
+    rlimit limit{};
+    if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur >= 4u << 20)
+        tell("stack_growth", reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(&local) - (1u << 20)));
+    tell("null_page", nullptr);
+    if (sizeof(void*) == 8) tell("non_canonical", reinterpret_cast<void*>(std::uintptr_t{1} << (sizeof(void*) * 8 - 5)));
+    tell_special();
     tell("heap", std::malloc(100));
     tell("heap_end", reinterpret_cast<void*>((reinterpret_cast<std::uintptr_t>(sbrk(0)) + page - 1) & ~(page - 1)));
     tell("anonymous", std::malloc(8u << 20)); // above M_MMAP_THRESHOLD
@@ -172,11 +196,37 @@ void tell_mappings()
         unlink(file);
         if (ftruncate(fd, page) == 0) tell("file_mapping", map(page, writable, MAP_PRIVATE, fd));
     }
+    unsigned parameters[30] = {}; // struct io_uring_params; sq_off.array and features aside, all may be 0
+    constexpr long io_uring_setup = 425;
+    if (auto const uring = static_cast<int>(syscall(io_uring_setup, 4, parameters)); uring >= 0) {
+        auto* const rings = mmap(nullptr, page, writable, MAP_SHARED | MAP_POPULATE, uring, 0); // it chooses the address
+        if (rings != MAP_FAILED) tell("kernel_object", rings);
+    }
     unsigned long ring = 0; // aio_context_t
     if (syscall(SYS_io_setup, 8, &ring) == 0) tell("aio_ring", reinterpret_cast<void*>(ring));
     auto* const huge = mmap(nullptr, 2u << 20, writable, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
     if (huge != MAP_FAILED) tell("huge_pages", huge);
 }
+
+/// Two stacks side by side in one vma, each with a lightweight guard below: what pthread_create(3) makes since glibc 2.42. \return the
+/// lower one; null if this kernel has no such guards, or does not tell them.
+char* map_guarded_stacks(std::size_t size)
+{
+    constexpr int guard_install = 102; // MADV_GUARD_INSTALL, since 6.13
+    auto* const stacks = map(2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+    for (auto* const one : {stacks, stacks + size})
+        if (madvise(one, page, guard_install) != 0) return nullptr;
+    std::uint64_t entry = 0;
+    auto const pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    auto const number = reinterpret_cast<std::uintptr_t>(stacks) / page;
+    auto const got = pread(pagemap, &entry, sizeof entry, static_cast<off_t>(number * sizeof entry));
+    close(pagemap);
+    return got == sizeof entry && (entry >> 58 & 1) != 0 ? stacks : nullptr; // since 6.15
+}
+
+int thread_count = 4;
+char* guarded_stacks;
+constexpr std::size_t guarded_size = 64 * page;
 
 void start_threads()
 {
@@ -192,6 +242,12 @@ void start_threads()
     alignas(64) static char in_bss[256 * 1024];
     pthread_attr_setstack(&attributes, in_bss, sizeof in_bss);
     pthread_create(&thread, &attributes, on_given_stack, bss);
+    if (guarded_stacks == nullptr) return;
+    for (auto* const one : {guarded_stacks, guarded_stacks + guarded_size}) {
+        tell("guard", one + page - 1);
+        pthread_attr_setstack(&attributes, one + page, guarded_size - page);
+        pthread_create(&thread, &attributes, on_given_stack, thread_stack);
+    }
 }
 
 } // namespace
@@ -202,7 +258,9 @@ int main()
     slots = static_cast<char*>(mmap(nullptr, 24 * slot, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
     tell_program();
     tell_mappings();
-    pthread_barrier_init(&barrier, nullptr, 5);
+    guarded_stacks = map_guarded_stacks(guarded_size);
+    if (guarded_stacks != nullptr) thread_count += 2;
+    pthread_barrier_init(&barrier, nullptr, static_cast<unsigned>(thread_count) + 1);
     start_threads();
     pthread_barrier_wait(&barrier);
     std::puts("ready");

@@ -5,6 +5,7 @@
 /// The vmas of a process told apart as they are read: every vma, every part of one, and every gap, in ascending order.
 
 #include <taskpeek/procfs/maps.hpp>
+#include <taskpeek/text/cursor.hpp>
 #include <taskpeek/text/lending.hpp>
 #include <taskpeek/vas/facts.hpp>
 #include <taskpeek/vas/range.hpp>
@@ -303,7 +304,7 @@ private:
             return tell_whole(range_class::thread_stack, basis::stack_pointer, s->value.value);
         if (v.perms.execute) return tell_whole(range_class::jit_code);
         if (has_size_of_thread_stack(v))
-            return tell_whole(range_class::thread_stack, basis::thread_stack_size, facts_.stack_limit->value()->count);
+            return tell_whole(range_class::thread_stack, basis::thread_stack_size, facts_.thread_stack_size());
         return tell_whole(v.perms.shared ? range_class::shared_anonymous : range_class::anonymous);
     }
 
@@ -317,7 +318,9 @@ private:
         }
         if (name == "[stack]")
             return tell_whole(range_class::main_stack, facts_.start_stack ? basis::stat : basis::maps, facts_.start_stack.raw());
-        if (name.starts_with("[stack:") || name.starts_with("[anon:stack_and_tls:")) return tell_whole(range_class::thread_stack);
+        for (std::string_view const of_thread :
+             {"[stack:", "[anon:stack_and_tls:", "[anon: glibc: pthread stack: ", "[anon: glibc: pthread user stack: "})
+            if (name.starts_with(of_thread)) return tell_stack_of(name.substr(of_thread.size()));
         if (name == "[vdso]")
             return tell_whole(range_class::vdso, facts_.vdso ? basis::auxv : basis::maps, facts_.vdso.value_or(address{}).value);
         if (name.starts_with("[vvar")) return tell_whole(range_class::vvar);
@@ -327,11 +330,22 @@ private:
         if (name.starts_with("[anon:")) {
             if (!is_accessible(v)) return tell_inaccessible(v);
             if (tell_arena(v)) return;
+            if (name == "[anon: glibc: malloc arena]") return tell_whole(range_class::malloc_arena);
             if (auto const* const s = first_stack_pointer_in(v); s != nullptr && v.perms.write)
                 return tell_whole(range_class::thread_stack, basis::stack_pointer, s->value.value);
             return tell_whole(v.perms.execute ? range_class::jit_code : range_class::named_anonymous);
         }
         return tell_whole(range_class::unknown, basis::nothing);
+    }
+
+    /// A stack whose name tells the thread: the kernel's of 3.4 to 4.4, bionic's, and glibc's of 2.39 with glibc.mem.decorate_maps.
+    void tell_stack_of(std::string_view number) noexcept
+    {
+        text::cursor in{number};
+        auto const tid = in.decimal<std::int32_t>();
+        if (!is_accessible(state_.vma)) return tell_inaccessible(state_.vma);
+        tell_whole(range_class::thread_stack);
+        if (in.ok() && tid > 0) state_.row.thread = taskpeek::tid{tid};
     }
 
     /// A PROT_NONE vma: what is left of an arena's reserve, then a guard if something to guard begins right behind it.
@@ -369,12 +383,12 @@ private:
     /// pthread_create(3) makes stacks of RLIMIT_STACK bytes, the guard included; a thread that is running tells no stack pointer.
     [[nodiscard]] bool has_size_of_thread_stack(procfs::vma const& v) const noexcept
     {
-        if (!facts_.stack_limit || facts_.stack_limit->is_unlimited() || v.perms.shared || !v.perms.write || v.perms.execute) return false;
+        if (v.perms.shared || !v.perms.write || v.perms.execute) return false;
         auto const& s = state_;
         if (s.guard_end != v.start.value) return false;
-        auto const limit = facts_.stack_limit->value()->count;
+        auto const usual = facts_.thread_stack_size();
         auto const size = v.end.value - v.start.value;
-        return size == limit || size + s.guard_size == limit;
+        return usual != 0 && (size == usual || size + s.guard_size == usual);
     }
 
     [[nodiscard]] stack_pointer const* first_stack_pointer_in(procfs::vma const& v) noexcept

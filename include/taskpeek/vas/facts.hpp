@@ -32,7 +32,7 @@ struct stack_pointer {
 
 /// Memory that `gather` may use. Too little is no failure: `facts` then says how much it takes.
 struct facts_memory {
-    std::span<image> images;                 ///< one for each mapped ELF file, 720 bytes each
+    std::span<image> images;                 ///< one for each mapped ELF file (for each 16 of its parts), some 750 bytes each
     std::span<stack_pointer> stack_pointers; ///< one for each thread, 16 bytes each
 };
 
@@ -52,6 +52,15 @@ struct facts {
     std::size_t images_wanted = 0;         ///< beyond `images.size()`: more memory would have been used
     std::size_t stack_pointers_wanted = 0; ///< the same
     address highest_end;                   ///< of the vmas below the kernel's half
+
+    /// How large pthread_create(3) makes a stack, the guard included: soft RLIMIT_STACK, or 2 MiB where that is unlimited (glibc's
+    /// ARCH_STACK_DEFAULT_SIZE). \return 0 if the limit is not known.
+    [[nodiscard]] constexpr std::uint64_t thread_stack_size() const noexcept
+    {
+        if (!stack_limit) return 0;
+        auto const limit = stack_limit->value();
+        return limit ? limit->count & ~(page_size - 1) : 2u << 20;
+    }
 
     error failures[8];                     ///< what could not be read, and why
     std::size_t failure_count = 0;
@@ -192,17 +201,44 @@ private:
                 first_dev = vma.dev;
             }
             if (!vma.perms.execute) continue;
-            auto const known = memory_.images.first(used_);
-            if (!known.empty() && known.back().is_of(vma) && known.back().spans(vma.start)) continue;
-            ++found_.images_wanted;
-            if (used_ == memory_.images.size()) continue;
+            if (is_known(vma)) continue;
             bool const begins_known = first_inode == vma.inode && first_dev == vma.dev;
-            memory_.images[used_++] = read_image(vma, begins_known ? std::optional{first_page} : std::nullopt);
+            read_image(vma, begins_known ? std::optional{first_page} : std::nullopt);
         }
         auto const images = memory_.images.first(used_);
         std::sort(images.begin(), images.end(), [](image const& a, image const& b) { return a.start < b.start; });
         found_.images = images;
         return maps.status();
+    }
+
+    /// Is it of an image that was read for an earlier vma? Of its last ones: nothing else is mapped between the parts of most files.
+    [[nodiscard]] bool is_known(procfs::vma const& vma) const noexcept
+    {
+        constexpr std::size_t looked_at = 8;
+        for (auto i = used_; i > 0 && i + looked_at > used_; --i)
+            if (memory_.images[i - 1].is_of(vma) && memory_.images[i - 1].spans(vma.start)) return true;
+        return false;
+    }
+
+    void keep(image const& one) noexcept
+    {
+        ++found_.images_wanted;
+        if (used_ != memory_.images.size()) memory_.images[used_++] = one;
+    }
+
+    /// Keeps the image that \p headers describe, in as many pieces as it takes. \return could it be placed?
+    bool keep(program_headers const& headers, procfs::vma const& vma, file_source source, bool verified) noexcept
+    {
+        auto placed = image::place(headers, vma, found_.page_size);
+        if (!placed) return false;
+        for (;;) {
+            placed.value().source = source;
+            placed.value().verified = verified;
+            keep(placed.value());
+            if (placed.value().segments_behind == 0) return true;
+            placed = image::place_behind(placed.value(), headers, found_.page_size);
+            if (!placed) return true;
+        }
     }
 
     /// Without headers, an image is what is mapped of the same file close behind its code, and memory right behind its data is its bss.
@@ -222,38 +258,35 @@ private:
         }
     }
 
-    [[nodiscard]] image read_image(procfs::vma const& vma, std::optional<address> first_page) noexcept
+    /// The image that \p vma, the first executable one of its file, is a part of. Its headers are those of the file if that can be opened
+    /// and is the mapped one for certain, else those of its image in memory, else those of a file that may be another one, else unknown.
+    void read_image(procfs::vma const& vma, std::optional<address> first_page) noexcept
     {
+        buffer<4096> memory;
+        auto const file = open_mapped_file(target_.directory(), vma);
+        if (file) {
+            auto const& opened = file.value();
+            if (auto const headers = read_program_headers(opened.fd.get(), 0, memory)) {
+                auto const placed = image::place(headers.value(), vma, found_.page_size);
+                bool const same = opened.verified ||
+                                  (placed && same_build_id(opened.fd.get(), headers.value(), placed.value().bias, first_page));
+                if (same && keep(headers.value(), vma, opened.source, true)) return;
+            }
+        }
+        if (!(file && file.value().verified) && first_page && open_memory())
+            if (auto const headers = read_program_headers(target_memory_.get(), first_page->value, memory))
+                if (keep(headers.value(), vma, file_source::memory, true)) return;
+        if (file && !file.value().verified)
+            if (auto const headers = read_program_headers(file.value().fd.get(), 0, memory))
+                if (keep(headers.value(), vma, file.value().source, false)) return;
+        if (!file) found_.note({file.error().code, kernel_file::elf, file.error().os_error, target_.id(), 0});
         image bare;
         bare.start = first_page.value_or(vma.start);
         bare.end = vma.end;
         bare.dev = vma.dev;
         bare.inode = vma.inode;
         bare.word_size = found_.word_size;
-
-        buffer<4096> memory;
-        auto file = open_mapped_file(target_.directory(), vma);
-        if (file) {
-            auto const headers = read_program_headers(file.value().fd.get(), 0, memory);
-            if (!headers) return bare;
-            auto placed = image::place(headers.value(), vma, found_.page_size);
-            if (!placed) return bare;
-            placed.value().source = file.value().source;
-            placed.value().verified =
-                file.value().verified || same_build_id(file.value().fd.get(), headers.value(), placed.value().bias, first_page);
-            return placed.value();
-        }
-        if (first_page && open_memory()) {
-            auto const headers = read_program_headers(target_memory_.get(), first_page->value, memory);
-            if (!headers) return bare;
-            auto placed = image::place(headers.value(), vma, found_.page_size);
-            if (!placed) return bare;
-            placed.value().source = file_source::memory;
-            placed.value().verified = true;
-            return placed.value();
-        }
-        found_.note({file.error().code, kernel_file::elf, file.error().os_error, target_.id(), 0});
-        return bare;
+        keep(bare);
     }
 
     /// Device and inode differ: has the mapped image the build id of the opened file?
@@ -287,6 +320,14 @@ private:
             else if (has(found_.entry) || has(found_.phdr) || has_code) i.role = image_role::program;
             if (i.role == image_role::program && found_.word_size == 0) found_.word_size = i.word_size;
         }
+        for (std::size_t i = 1; i < used_; ++i) share_role(memory_.images[i - 1], memory_.images[i]);
+        for (std::size_t i = used_; i-- > 1;) share_role(memory_.images[i], memory_.images[i - 1]);
+    }
+
+    /// Pieces of one file have the role of the piece that was recognised.
+    static void share_role(image const& from, image& to) noexcept
+    {
+        if (from.role != image_role::library && from.has_headers() && from.is_of_same_file(to)) to.role = from.role;
     }
 
     process const& target_;

@@ -19,9 +19,9 @@ namespace taskpeek::vas {
 /// What a mapped ELF file is to the process.
 enum class image_role : std::uint8_t { program, dynamic_linker, library };
 
-/// The parts of one mapped ELF file. Of fixed size: no memory of its own.
+/// The parts of one mapped ELF file. Of fixed size: no memory of its own, so a file of more parts is several pieces.
 struct image {
-    static constexpr std::size_t most_segments = 16; ///< a file with more (no known linker makes them) is told by permissions
+    static constexpr std::size_t most_segments = 16; ///< of a piece
 
     /// One PT_LOAD, its load bias added.
     struct segment {
@@ -31,6 +31,12 @@ struct image {
         std::uint64_t end = 0;
         std::uint64_t last_page = 0;  ///< where its pages end
         segment_flags flags;
+
+        constexpr void end_at(std::uint64_t page) noexcept
+        {
+            for (auto* const at : {&last_page, &end, &file_end})
+                if (*at > page) *at = page;
+        }
     };
 
     /// A part of the image: up to where, and what.
@@ -53,6 +59,8 @@ struct image {
     std::size_t word_size = 0;
     std::size_t segment_count = 0;
     segment segments[most_segments];
+    std::size_t segments_before = 0;        ///< in the pieces before this one; 0 of most files, which are one piece
+    std::size_t segments_behind = 0;        ///< in those that follow
     std::uint64_t relro_start = 0; ///< whole pages, as the dynamic linker protects them
     std::uint64_t relro_end = 0;
     address presumed_bss;       ///< without headers: memory right behind the data; 0 for none
@@ -62,8 +70,15 @@ struct image {
     [[nodiscard]] constexpr bool is_of(procfs::vma const& v) const noexcept { return v.has_inode() && v.inode == inode && v.dev == dev; }
     [[nodiscard]] constexpr bool spans(address a) const noexcept { return start <= a && a < end; }
 
-    /// Places the program headers of a file where \p mapping, a vma of that file, shows them to be.
-    /// Errors: malformed (no part fits the mapping; or parts overlap, or overflow), unsupported (more parts than it can hold).
+    /// Is it a piece of the same file, placed by the same headers?
+    [[nodiscard]] constexpr bool is_of_same_file(image const& other) const noexcept
+    {
+        return inode == other.inode && dev == other.dev && bias == other.bias;
+    }
+
+    /// Places the program headers of a file where \p mapping, a vma of that file, shows them to be. The first piece, which has all parts
+    /// unless `segments_behind` says otherwise: `place_behind` makes the next.
+    /// Errors: malformed (no part fits the mapping; or parts overlap, or overflow).
     [[nodiscard]] static constexpr result<image> place(program_headers const& headers, procfs::vma const& mapping,
                                                        std::uint64_t page_size) noexcept
     {
@@ -78,14 +93,26 @@ struct image {
             auto const in_segment = mapping.offset.count - down(h.offset);
             if (mapping.offset.count < down(h.offset) || mapping.offset.count >= h.offset + h.filesz) continue;
             found.bias = mapping.start.value - (down(h.vaddr) + in_segment);
-            return found.fill(headers, page_size);
+            return found.fill(headers, page_size, 0);
         }
         return detail::elf_error(errc::malformed, 0);
     }
 
-    /// Places the program headers, \p bias added to their addresses.
-    [[nodiscard]] constexpr result<image> fill(program_headers const& headers, std::uint64_t page_size) noexcept
+    /// The piece that follows \p before, made of the same headers. Errors: as `place`.
+    [[nodiscard]] static constexpr result<image> place_behind(image const& before, program_headers const& headers,
+                                                              std::uint64_t page_size) noexcept
     {
+        auto next = before;
+        return next.fill(headers, page_size, before.segments_before + before.segment_count);
+    }
+
+    /// Places the program headers of parts but for the first \p passed_over, `bias` added to their addresses.
+    [[nodiscard]] constexpr result<image> fill(program_headers const& headers, std::uint64_t page_size, std::size_t passed_over) noexcept
+    {
+        segments_before = passed_over;
+        segments_behind = segment_count = 0;
+        std::uint64_t first_page_before = 0, last_page_before = 0;
+        std::size_t seen = 0;
         auto const up = [&](std::uint64_t n) { return (n + page_size - 1) & ~(page_size - 1); };
         auto const down = [&](std::uint64_t n) { return n & ~(page_size - 1); };
         if (bias % page_size != 0) return detail::elf_error(errc::malformed, 0);
@@ -95,7 +122,6 @@ struct image {
                 relro_end = down(h.vaddr + bias + h.memsz);
             }
             if (h.type != segment_type::load || h.memsz == 0) continue;
-            if (segment_count == most_segments) return detail::elf_error(errc::unsupported, 0);
             segment s;
             s.start = h.vaddr + bias;
             s.end = s.start + h.memsz;
@@ -104,19 +130,20 @@ struct image {
             s.last_page = up(s.end);
             s.flags = h.flags;
             if (s.end < s.start || s.last_page < s.end) return detail::elf_error(errc::malformed, 0);
-            if (segment_count != 0 && s.first_page < segments[segment_count - 1].first_page) return detail::elf_error(errc::malformed, 0);
-            if (segment_count != 0 && s.first_page < segments[segment_count - 1].last_page) { // two parts of one page: the later one has it
-                auto& before = segments[segment_count - 1];
-                before.last_page = s.first_page;
-                if (before.last_page <= before.first_page) return detail::elf_error(errc::malformed, 0);
-                if (before.end > before.last_page) before.end = before.last_page;
-                if (before.file_end > before.last_page) before.file_end = before.last_page;
+            if (seen != 0 && s.first_page < first_page_before) return detail::elf_error(errc::malformed, 0);
+            if (seen != 0 && s.first_page < last_page_before) { // two parts of one page: the later one has it
+                if (s.first_page == first_page_before) return detail::elf_error(errc::malformed, 0);
+                if (segment_count != 0) segments[segment_count - 1].end_at(s.first_page);
             }
-            segments[segment_count++] = s;
+            first_page_before = s.first_page;
+            last_page_before = s.last_page;
+            if (seen++ < passed_over) continue;
+            if (segment_count != most_segments) segments[segment_count++] = s;
+            else if (segments_behind++ == 0) end = address{s.first_page}; // a hole between two pieces belongs to the first
         }
         if (segment_count == 0) return detail::elf_error(errc::malformed, 0);
         start = address{segments[0].first_page};
-        end = address{segments[segment_count - 1].last_page};
+        if (segments_behind == 0) end = address{segments[segment_count - 1].last_page};
         return *this;
     }
 

@@ -9,6 +9,7 @@
 #include <taskpeek/vas/classify.hpp>
 #include <taskpeek/vas/facts.hpp>
 #include <taskpeek/vas/range.hpp>
+#include <taskpeek/vas/residency.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -90,11 +91,13 @@ private:
 struct model_options {
     bool numbers = false; ///< `smaps` too: the kernel walks all page tables of the target, with its mmap lock (6.18: a vma's lock)
                           ///< held for reading
+    bool pages = false;   ///< `range::pages`, and lightweight guards wherever they are: the kernel walks the page tables likewise.
+                          ///< Before 6.7, without PAGEMAP_SCAN, this reads 8 bytes a page, and leaves ranges of more than 64 GiB out
 };
 
 /// Memory of the caller's for a model. For N vmas of F files and T threads: 2 N + 2 F + 8 ranges, F images, T stack pointers, and
-/// as many bytes of text as the paths have (and with numbers some 90 for each vma). Too little is the error `truncated`, whose
-/// offset is the number of ranges that there was room for.
+/// as many bytes of text as the paths have (and with numbers some 90 for each vma); two ranges more for each lightweight guard. Too
+/// little is the error `truncated`, whose offset is the number of ranges that there was room for.
 struct model_memory {
     facts_memory facts;
     std::span<range> ranges;
@@ -108,7 +111,9 @@ struct model_view {
     std::span<range const> ranges; ///< ascending; they tile the space from 0 to the kernel's half; `[vsyscall]` comes last
     totals sum;
     error numbers_failure;         ///< why `smaps` could not be read, if `numbers_failed`
+    error pages_failure;           ///< why the pages could not be looked at, if `pages_failed`
     bool numbers_failed = false;
+    bool pages_failed = false;
 
     /// The range that holds \p a; null above the last.
     [[nodiscard]] range const* find(address a) const noexcept
@@ -172,6 +177,157 @@ private:
     return true;
 }
 
+/// Looks at the pages of ranges, and splits lightweight guards off. Since 2.42, glibc's pthread_create(3) makes no vma without permission
+/// below a stack, so that the kernel makes one vma of neighbouring stacks: only the pages tell where one ends.
+class page_teller {
+public:
+    /// \p all has room for more behind the first \p used.
+    page_teller(process const& target, facts const& known, model_options const& options, std::span<range> all, std::size_t used) noexcept
+        : target_{target}, known_{known}, options_{options}, all_{all}, next_{all.size() - used}
+    {
+        std::copy_backward(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(used), all.end()); // read there, written from the front
+    }
+
+    /// \return whether there was room
+    [[nodiscard]] bool run() noexcept
+    {
+        while (next_ != all_.size()) {
+            auto behind = next_;
+            bool const wanted = is_wanted(next_);
+            do ++behind; while (behind != all_.size() && wanted && is_wanted(behind) && all_[behind].start == all_[behind - 1].end);
+            if (!(wanted ? look_at(behind) : put(all_[next_++]))) return false;
+        }
+        return true;
+    }
+    [[nodiscard]] std::size_t count() const noexcept { return count_; }
+    [[nodiscard]] bool failed() const noexcept { return failed_; }
+    [[nodiscard]] error const& failure() const noexcept { return failure_; }
+
+private:
+    [[nodiscard]] bool is_wanted(std::size_t i) const noexcept
+    {
+        auto const& r = all_[i];
+        if (failed_ || !r.is_mapped() || r.kind == range_class::vsyscall) return false;
+        if (options_.pages) return !only_pagemap_ || r.size() <= largest_by_pagemap;
+        if (r.numbers && r.numbers->has_lightweight_guards) return true;
+        if (r.kind == range_class::thread_stack) return true;
+        auto const stack = known_.thread_stack_size();
+        return r.kind == range_class::anonymous && r.mapping.perms.write && stack != 0 && r.size().count % stack == 0;
+    }
+
+    /// Tells the ranges from the next one to \p behind, which lie side by side.
+    [[nodiscard]] bool look_at(std::size_t behind) noexcept
+    {
+        auto const page = known_.page_size;
+        page_runs runs{target_, address{all_[next_].start.value & ~(page - 1)},
+                       address{(all_[behind - 1].end.value + page - 1) & ~(page - 1)}, bytes{page}};
+        auto run = runs.begin();
+        while (next_ != behind) {
+            auto rest = all_[next_++];
+            residency sum;
+            bool was_guard = false;
+            for (; !(run == runs.end()) && run->start < rest.end; ++run) {
+                page_run seen{run->start > rest.start ? run->start : rest.start, run->end < rest.end ? run->end : rest.end, run->state};
+                if (seen.state.guard) {
+                    if (seen.start > rest.start && !put_piece(rest, seen.start, sum, was_guard)) return false;
+                    if (!put_guard(rest, seen)) return false;
+                    sum = {};
+                    was_guard = true;
+                } else {
+                    sum.add(seen);
+                }
+                if (run->end > rest.end) break; // the next range has its rest
+            }
+            if (rest.start < rest.end && !put_piece(rest, rest.end, sum, was_guard)) return false;
+        }
+        if (auto const ended = runs.status(); !ended) {
+            failed_ = true;
+            failure_ = ended.error();
+            for (auto& r : all_.first(count_)) r.pages.reset(); // half a sum is none
+        }
+        only_pagemap_ = !runs.is_scan();
+        return true;
+    }
+
+    /// The part of \p rest before \p end, which goes on behind it.
+    [[nodiscard]] bool put_piece(range& rest, address end, residency const& sum, bool behind_guard) noexcept
+    {
+        auto piece = rest;
+        piece.end = end;
+        if (options_.pages) piece.pages = sum;
+        if (behind_guard || end != rest.end) tell_stack(piece, behind_guard);
+        rest.start = end;
+        rest.numbers.reset(); // are on the vma's first range
+        return put(piece);
+    }
+
+    [[nodiscard]] bool put_guard(range& rest, page_run const& seen) noexcept
+    {
+        auto piece = rest;
+        piece.end = seen.end;
+        piece.kind = range_class::guard;
+        piece.why = {basis::pagemap, seen.start.value, file_source::none, true};
+        piece.thread = {};
+        if (options_.pages) { piece.pages.emplace(); piece.pages->add(seen); }
+        rest.start = seen.end;
+        rest.numbers.reset();
+        return put(piece);
+    }
+
+    /// Whose stack is a part of what was one vma?
+    void tell_stack(range& piece, bool behind_guard) const noexcept
+    {
+        if (piece.kind != range_class::thread_stack && piece.kind != range_class::anonymous && piece.kind != range_class::named_anonymous)
+            return;
+        auto const& all = known_.stack_pointers;
+        auto const first = std::partition_point(all.begin(), all.end(), [&](stack_pointer const& p) { return p.value < piece.start; });
+        piece.thread = {};
+        if (first != all.end() && first->value < piece.end) {
+            piece.kind = range_class::thread_stack;
+            piece.why = {basis::stack_pointer, first->value.value, file_source::none, true};
+            piece.thread = first->thread;
+            return;
+        }
+        auto const usual = known_.thread_stack_size();
+        auto const guard = count_ != 0 && all_[count_ - 1].kind == range_class::guard ? all_[count_ - 1].size().count : 0;
+        if (behind_guard && usual != 0 && (piece.size().count == usual || piece.size().count + guard == usual)) {
+            piece.kind = range_class::thread_stack;
+            piece.why = {basis::thread_stack_size, usual, file_source::none, true};
+        } else if (piece.kind == range_class::thread_stack) {
+            piece.kind = piece.mapping.path.empty() ? range_class::anonymous : range_class::named_anonymous;
+            piece.why = {basis::maps, 0, file_source::none, true};
+        }
+    }
+
+    [[nodiscard]] bool put(range const& one) noexcept
+    {
+        if (count_ == next_) return false;
+        auto const kept = one; // it may lie where the ranges to come do
+        all_[count_++] = kept;
+        return true;
+    }
+
+    static constexpr bytes largest_by_pagemap{std::uint64_t{64} << 30};
+
+    process const& target_;
+    facts const& known_;
+    model_options const& options_;
+    std::span<range> all_;
+    std::size_t next_, count_ = 0;
+    bool only_pagemap_ = false;
+    bool failed_ = false;
+    error failure_;
+};
+
+/// Does \p target run another program than when \p known was gathered? An exec moves the stack, the code, or both.
+[[nodiscard]] inline bool has_executed_another(process const& target, facts const& known) noexcept
+{
+    buffer<procfs::stat::typical_size> memory;
+    auto const stat = target.read<procfs::stat>(memory);
+    return stat && (stat.value().startstack != known.start_stack || stat.value().startcode != known.start_code ||
+                    stat.value().start_data != known.start_data);
+}
+
 } // namespace detail
 
 /// Reads the user half of \p target's address space into \p memory. No allocation; 40 KiB of stack.
@@ -180,24 +336,32 @@ private:
 [[nodiscard]] inline result<model_view> read_model(process const& target, model_memory const& memory,
                                                    model_options const& options = {}) noexcept
 {
-    auto const known = gather(target, memory.facts);
+    auto known = gather(target, memory.facts);
     if (!known) return known.error();
     detail::text_keeper texts{memory.text};
     std::size_t used = 0;
     auto const too_small = [&] { return error{errc::truncated, kernel_file::maps, 0, target.id(), static_cast<std::uint32_t>(used)}; };
-    if (known.value().images_wanted > known.value().images.size() ||
-        known.value().stack_pointers_wanted > known.value().stack_pointers.size())
-        return too_small();
-
-    auto ranges = classify(target.maps(), known.value());
-    for (auto const& r : ranges) {
-        if (used == memory.ranges.size()) return too_small();
-        auto& kept = memory.ranges[used] = r;
-        kept.numbers.reset();
-        if (!texts.keep(kept.mapping.path)) return too_small();
-        ++used;
+    for (int attempt = 0;; ++attempt) {
+        if (known.value().images_wanted > known.value().images.size() ||
+            known.value().stack_pointers_wanted > known.value().stack_pointers.size())
+            return too_small();
+        auto ranges = classify(target.maps(), known.value());
+        for (auto const& r : ranges) {
+            if (used == memory.ranges.size()) return too_small();
+            auto& kept = memory.ranges[used] = r;
+            kept.numbers.reset();
+            kept.pages.reset();
+            if (!texts.keep(kept.mapping.path)) return too_small();
+            ++used;
+        }
+        if (auto const ended = ranges.status(); !ended) return ended.error();
+        constexpr int most_attempts = 8;
+        if (attempt == most_attempts || !detail::has_executed_another(target, known.value())) break;
+        known = gather(target, memory.facts); // what was known was another program's
+        if (!known) return known.error();
+        texts = detail::text_keeper{memory.text};
+        used = 0;
     }
-    if (auto const ended = ranges.status(); !ended) return ended.error();
 
     model_view model;
     model.known = known.value();
@@ -207,6 +371,11 @@ private:
         model.numbers_failed = !added;
         if (!added) model.numbers_failure = added.error();
     }
+    detail::page_teller pages{target, model.known, options, memory.ranges, used};
+    if (!pages.run()) return too_small();
+    used = pages.count();
+    model.pages_failed = pages.failed() && options.pages;
+    if (model.pages_failed) model.pages_failure = pages.failure();
     model.ranges = memory.ranges.first(used);
     adder sum;
     for (auto const& r : model.ranges) sum.add(r);

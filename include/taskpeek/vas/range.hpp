@@ -40,7 +40,7 @@ enum class range_class : std::uint8_t {
     thread_stack,       ///< of the thread `range::thread`, 0 if it is not known whose
     malloc_arena,       ///< what glibc's malloc uses in threads other than the main one
     arena_reserve,      ///< the rest of an arena's 64 MiB (1 MiB in 32-bit processes), not accessible yet
-    guard,              ///< not accessible, below a stack or a part that must not be overrun
+    guard,              ///< not accessible, below a stack or a part that must not be overrun: a vma, or pages (MADV_GUARD_INSTALL)
     reserved,           ///< mapped without any permission, for other uses
     shadow_stack,       ///< return addresses that only call instructions may write
     anonymous,          ///< memory of no file: malloc's large blocks, allocators' pools, mmap(2)
@@ -103,7 +103,7 @@ enum class basis : std::uint8_t {
     limits,           ///< RLIMIT_STACK: `cited`
     mmap_min_addr,    ///< `/proc/sys/vm/mmap_min_addr`: `cited`
     vm_flags,         ///< VmFlags of `smaps`
-    pagemap,          ///< PAGEMAP_SCAN
+    pagemap,          ///< the pages, as PAGEMAP_SCAN or `pagemap` tells them: those of a lightweight guard begin at `cited`
     highest_vma,      ///< derived: the least of the known layouts that holds the highest vma, which ends at `cited`
     documented        ///< a default that the kernel documents: `cited`
 };
@@ -141,6 +141,46 @@ struct vma_numbers {
     }
 };
 
+/// What is known of a page.
+struct page_state {
+    bool present = false;    ///< in memory
+    bool swapped = false;    ///< in swap, or on its way between nodes
+    bool guard = false;      ///< a lightweight guard (MADV_GUARD_INSTALL, since 6.13; told since 6.15, "swapped" on the kernels between)
+    bool file = false;       ///< of a file or shared memory
+    bool huge = false;       ///< part of a huge page; PAGEMAP_SCAN only
+    bool zero = false;       ///< the zero page: read, never written; PAGEMAP_SCAN only
+    bool soft_dirty = false; ///< written to since `clear_refs` was last written 4; always false without CONFIG_MEM_SOFT_DIRTY
+
+    [[nodiscard]] constexpr bool is_nothing() const noexcept { return !present && !swapped && !guard; }
+    friend constexpr bool operator==(page_state, page_state) noexcept = default;
+};
+
+/// Neighbouring pages of one state.
+struct page_run {
+    address start;
+    address end;
+    page_state state;
+
+    [[nodiscard]] constexpr bytes size() const noexcept { return end - start; }
+};
+
+/// Bytes of each kind of page in a part of an address space: see residency.hpp.
+struct residency {
+    bytes present, swapped, guard, file, huge, zero, soft_dirty;
+
+    constexpr void add(page_run const& run) noexcept
+    {
+        auto const size = run.size();
+        if (run.state.present) present += size;
+        if (run.state.swapped) swapped += size;
+        if (run.state.guard) guard += size;
+        if (run.state.file) file += size;
+        if (run.state.huge) huge += size;
+        if (run.state.zero) zero += size;
+        if (run.state.soft_dirty) soft_dirty += size;
+    }
+};
+
 /// A stretch of the address space of one kind: a vma, a part of a vma, or addresses without one.
 /// Lifetime: `mapping.path` and `numbers->vm_flags` are views, into the text of the walk or the memory of the model that it came from.
 struct range {
@@ -151,6 +191,7 @@ struct range {
     tid thread;                  ///< whose stack pointer is here (the first one's, if several's); 0 for none known
     procfs::vma mapping;         ///< the whole vma; meaningful if `is_mapped()`
     std::optional<vma_numbers> numbers; ///< of the whole vma, on its first range, when asked for
+    std::optional<residency> pages;     ///< of this range, when asked for
 
     [[nodiscard]] constexpr bytes size() const noexcept { return end - start; }
     [[nodiscard]] constexpr bool contains(address a) const noexcept { return start <= a && a < end; }
@@ -160,8 +201,11 @@ struct range {
     [[nodiscard]] constexpr bool is_part() const noexcept { return is_mapped() && (start != mapping.start || end != mapping.end); }
     [[nodiscard]] constexpr bool is_first_part() const noexcept { return is_mapped() && start == mapping.start; }
 
-    /// Where \p a lies in the mapped file.
-    [[nodiscard]] constexpr bytes file_offset(address a) const noexcept { return mapping.offset + (a - mapping.start); }
+    /// Where \p a lies in the mapped file; 0 without one.
+    [[nodiscard]] constexpr bytes file_offset(address a) const noexcept
+    {
+        return mapping.has_inode() ? mapping.offset + (a - mapping.start) : bytes{};
+    }
     [[nodiscard]] constexpr bytes file_offset() const noexcept { return file_offset(start); }
 
     /// Can code be written there and run? An attacker's friend.

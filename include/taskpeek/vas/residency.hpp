@@ -9,34 +9,12 @@
 #include <taskpeek/task/process.hpp>
 #include <taskpeek/text/lending.hpp>
 #include <taskpeek/units.hpp>
+#include <taskpeek/vas/range.hpp>
 
 #include <cstddef>
 #include <cstdint>
 
 namespace taskpeek::vas {
-
-/// What is known of a page.
-struct page_state {
-    bool present = false;    ///< in memory
-    bool swapped = false;    ///< in swap, or on its way between nodes
-    bool guard = false;      ///< a lightweight guard (MADV_GUARD_INSTALL, since 6.13; told since 6.15, "swapped" on the kernels between)
-    bool file = false;       ///< of a file or shared memory
-    bool huge = false;       ///< part of a huge page; PAGEMAP_SCAN only
-    bool zero = false;       ///< the zero page: read, never written; PAGEMAP_SCAN only
-    bool soft_dirty = false; ///< written to since `clear_refs` was last written 4; always false without CONFIG_MEM_SOFT_DIRTY
-
-    [[nodiscard]] constexpr bool is_nothing() const noexcept { return !present && !swapped && !guard; }
-    friend constexpr bool operator==(page_state, page_state) noexcept = default;
-};
-
-/// Neighbouring pages of one state.
-struct page_run {
-    address start;
-    address end;
-    page_state state;
-
-    [[nodiscard]] constexpr bytes size() const noexcept { return end - start; }
-};
 
 namespace detail {
 
@@ -243,23 +221,6 @@ private:
         detail::page_region regions_[batch];
         std::uint64_t entries_[batch];
     };
-};
-
-/// Bytes of each kind in a part of an address space.
-struct residency {
-    bytes present, swapped, guard, file, huge, zero, soft_dirty;
-
-    constexpr void add(page_run const& run) noexcept
-    {
-        auto const size = run.size();
-        if (run.state.present) present += size;
-        if (run.state.swapped) swapped += size;
-        if (run.state.guard) guard += size;
-        if (run.state.file) file += size;
-        if (run.state.huge) huge += size;
-        if (run.state.zero) zero += size;
-        if (run.state.soft_dirty) soft_dirty += size;
-    }
 };
 
 /// Adds up the pages from \p start to \p end. Errors: as `page_runs::status`.
