@@ -40,16 +40,19 @@ struct ps_row {
     int ppid;
     int threads;
     char state;
+    unsigned ruid, euid;
 };
 
 std::map<std::pair<int, int>, ps_row> ps()
 {
     std::map<std::pair<int, int>, ps_row> rows;
-    auto* const output = popen("ps -eLo tgid=,lwp=,ppid=,nlwp=,stat=", "r");
+    auto* const output = popen("ps -eLo tgid=,lwp=,ppid=,nlwp=,stat=,ruid=,euid=", "r");
     if (output == nullptr) return rows;
     int tgid, tid, ppid, threads;
     char state[16];
-    while (std::fscanf(output, "%d %d %d %d %15s", &tgid, &tid, &ppid, &threads, state) == 5) rows[{tgid, tid}] = {ppid, threads, state[0]};
+    unsigned ruid, euid;
+    while (std::fscanf(output, "%d %d %d %d %15s %u %u", &tgid, &tid, &ppid, &threads, state, &ruid, &euid) == 7)
+        rows[{tgid, tid}] = {ppid, threads, state[0], ruid, euid};
     pclose(output);
     return rows;
 }
@@ -84,12 +87,17 @@ TEST_CASE("rows equal those of ps taken before and after, but for births and dea
     REQUIRE(before.size() > 36);
     std::map<std::pair<int, int>, ps_row> ours;
     std::map<std::pair<int, int>, std::uint64_t> started;
-    for (auto const& [id, stat] : tp::threads<pf::stat>({.listing = listing})) {
+    std::set<int> incomplete; // threads of others may come and go too fast for any list
+    for (auto const& row : tp::threads<pf::stat, pf::status>({.listing = listing})) {
+        auto const& [id, stat, status] = row;
         REQUIRE(stat.has_value());
+        REQUIRE(status.has_value());
         auto const& s = stat.value();
         std::pair const key{id.tgid.value, id.tid.value};
-        ours[key] = {s.ppid.value, static_cast<int>(s.num_threads), s.state.letter};
+        ours[key] = {s.ppid.value, static_cast<int>(s.num_threads), s.state.letter, status.value().uid->real.value,
+                     status.value().uid->effective.value};
         started[key] = s.starttime.count;
+        if (row.possibly_incomplete()) incomplete.insert(id.tgid.value);
     }
     auto const after = ps();
 
@@ -100,12 +108,17 @@ TEST_CASE("rows equal those of ps taken before and after, but for births and dea
         if (later == after.end()) continue; // it died, or nearly so
         CAPTURE(key.first);
         CAPTURE(key.second);
+        if (ours.count(key) == 0 && incomplete.count(key.first) == 1) continue;
         REQUIRE(ours.count(key) == 1);
         if (theirs.ppid == later->second.ppid) CHECK(ours[key].ppid == theirs.ppid);
+        if (theirs.ruid == later->second.ruid) CHECK(ours[key].ruid == theirs.ruid);
+        if (theirs.euid == later->second.euid) CHECK(ours[key].euid == theirs.euid);
     }
     for (auto const& one : ours) {
         auto const& key = one.first;
         if (before.count(key) != 0 || after.count(key) != 0) continue;
+        // where threads of another process die while ps lists them, it misses living ones
+        if (key.first != key.second && key.first != getpid()) continue;
         CAPTURE(key.first);
         CAPTURE(key.second);
         CHECK(started[key] + 1 >= began); // it lived between the two

@@ -148,6 +148,14 @@ TEST_CASE("no read through a handle allocates or touches errno: living, zombie, 
         auto const c = tp::tests::make_zombie();
         read(c.id(), [] {});
     }
+    SUBCASE("kernel thread")
+    {
+        tp::tgid found;
+        for (auto const& [id, stat] : tp::processes<pf::stat>())
+            if (stat && stat.value().is_kernel_thread()) { found = id.tgid; break; }
+        if (found == tp::tgid{}) return tp::tests::skip("no kernel thread is visible here (a container?)");
+        read(found, [] {});
+    }
     SUBCASE("vanished")
     {
         tp::tests::child c;

@@ -7,6 +7,8 @@
 #include <condition_variable>
 #include <cstddef>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -34,7 +36,16 @@ namespace taskpeek::tests {
     return {"a) R 1 (b", "new\nline", "\xff\xfe", "", "fifteen bytes!!", "tab\there", "back\\slash", " (", ") S 1", "\n", "\\n", "\x1b]0;x\a"};
 }
 
-/// One thread for each name, all waiting; they end with this object.
+/// Does the thread \p tid of this process sleep? One that waits may still have to leave its CPU.
+[[nodiscard]] inline bool sleeps(int tid)
+{
+    std::ifstream file{"/proc/self/task/" + std::to_string(tid) + "/stat"};
+    std::string const text{std::istreambuf_iterator<char>{file}, {}};
+    auto const state = text.rfind(") ");
+    return state != text.npos && text[state + 2] == 'S';
+}
+
+/// One thread for each name, all waiting, and asleep; they end with this object.
 class waiting_threads {
 public:
     explicit waiting_threads(std::vector<std::string> names) : names_{std::move(names)}, tids_(names_.size())
@@ -49,8 +60,12 @@ public:
                 changed_.wait(lock, [this] { return end_; });
             });
         }
-        std::unique_lock lock{mutex_};
-        changed_.wait(lock, [this] { return ready_ == names_.size(); });
+        {
+            std::unique_lock lock{mutex_};
+            changed_.wait(lock, [this] { return ready_ == names_.size(); });
+        }
+        for (auto const tid : tids_)
+            for (int looks = 0; looks < 10'000 && !sleeps(tid); ++looks) usleep(1000);
     }
     ~waiting_threads()
     {
@@ -60,6 +75,9 @@ public:
         }
         changed_.notify_all();
         for (auto& t : threads_) t.join();
+        // a thread that has been joined is listed until the kernel is done with it, and would be counted in what comes next
+        for (auto const tid : tids_)
+            while (std::filesystem::exists("/proc/self/task/" + std::to_string(tid))) usleep(1000);
     }
 
     [[nodiscard]] std::size_t size() const { return names_.size(); }
