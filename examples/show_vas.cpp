@@ -106,9 +106,15 @@ json json_of(vas::range const& r)
     return out;
 }
 
+/// `measured, /proc/kallsyms`.
+std::string source_of(vas::kernel_region const& r)
+{
+    return r.file.empty() ? std::string{name_of(r.source)} : fmt::format("{}, {}", name_of(r.source), r.file);
+}
+
 json json_of(vas::kernel_region const& r)
 {
-    return {{"start", hex_json(r.first)}, {"end", end_of(r.last)}, {"name", name_of(r.kind)}, {"source", name_of(r.source)}};
+    return {{"start", hex_json(r.first)}, {"end", end_of(r.last)}, {"name", name_of(r.kind)}, {"source", name_of(r.source)}, {"evidence", r.file}};
 }
 
 json json_of(vas::totals const& t, bool numbers)
@@ -139,6 +145,17 @@ struct picture {
     vas::model model;
     std::optional<vas::kernel_half> kernel;
     bool numbers = false;
+    bool user_told = true; ///< false: the model could not be read
+
+    /// The kernel's regions; alone, the hole below them belongs to them, or else it is the user half's last range.
+    [[nodiscard]] std::vector<vas::kernel_region> kernel_regions(bool alone) const
+    {
+        std::vector<vas::kernel_region> out;
+        if (!kernel) return out;
+        if (alone && kernel->hole.kind == vas::kernel_class::non_canonical) out.push_back(kernel->hole);
+        out.insert(out.end(), kernel->regions().begin(), kernel->regions().end());
+        return out;
+    }
 };
 
 json json_of(picture const& p, choices const& chosen)
@@ -151,15 +168,16 @@ json json_of(picture const& p, choices const& chosen)
     }
     if (p.kernel) {
         out["kernel"] = json::array();
-        for (auto const& r : p.kernel->regions()) out["kernel"].push_back(json_of(r));
+        for (auto const& r : p.kernel_regions(chosen.kernel)) out["kernel"].push_back(json_of(r));
         out["hidden"] = json::array();
         for (auto const& s : p.kernel->secrets()) out["hidden"].push_back({{"file", s.file}, {"rule", s.rule}});
         if (auto const& use = p.kernel->usage)
             out["kernel_usage"] = {{"vmalloc", use->vmalloc.count}, {"thread_stacks", use->thread_stacks.count}, {"thread_stack_count", use->thread_stack_count},
-                                   {"irq_stacks", use->irq_stacks.count}, {"irq_stack_count", use->irq_stack_count},
+                                   {"thread_stack_size", use->thread_stack_size().count}, {"irq_stacks", use->irq_stacks.count},
+                                   {"irq_stack_count", use->irq_stack_count}, {"irq_stack_size", use->irq_stack_size().count},
                                    {"modules", use->modules.count}, {"module_count", use->module_count}};
     }
-    out["totals"] = json_of(p.model->sum, p.numbers);
+    if (p.user_told) out["totals"] = json_of(p.model->sum, p.numbers);
     return out;
 }
 
@@ -190,9 +208,8 @@ std::string csv_of(picture const& p, choices const& chosen)
         else out += ",,,,,,";
         out += r.numbers ? fmt::format(",{},{},{}\n", count(r.numbers->rss), count(r.numbers->pss), count(r.numbers->swap)) : ",,,\n";
     }
-    if (p.kernel)
-        for (auto const& r : p.kernel->regions())
-            out += fmt::format("{:#x},{},{},{},{},,,,,,,,,\n", r.first, end_of(r.last), r.size().count, name_of(r.kind), csv_cell(name_of(r.source)));
+    for (auto const& r : p.kernel_regions(chosen.kernel))
+        out += fmt::format("{:#x},{},{},{},{},,,,,,,,,\n", r.first, end_of(r.last), r.size().count, name_of(r.kind), csv_cell(source_of(r)));
     return out;
 }
 
@@ -336,15 +353,21 @@ void draw(picture const& p, choices const& chosen, std::optional<stretch> locate
         map.add(std::move(b));
         at += period * times;
     }
-    if (p.kernel)
-        for (auto const& r : p.kernel->regions())
-            map.add({r.first,
-                     r.last,
-                     r.size().count,
-                     {r.kind == vas::kernel_class::unassigned ? "  " : "KK", r.kind == vas::kernel_class::unassigned ? 240 : 110},
-                     fmt::format("{:<19} {:>9}  ({})", name_of(r.kind), human(r.size().count), name_of(r.source)),
-                     false});
+    for (auto const& r : p.kernel_regions(chosen.kernel)) {
+        bool const nothing = r.kind == vas::kernel_class::unassigned || r.kind == vas::kernel_class::non_canonical;
+        look const how{nothing ? "  " : "KK", nothing ? 240 : 110};
+        map.add({r.first, r.last, r.size().count, how, fmt::format("{:<19} {:>9}  ({})", name_of(r.kind), human(r.size().count), name_of(r.source)), false});
+    }
     map.print();
+}
+
+void print_kernel_totals(vas::kernel_half const& kernel)
+{
+    if (auto const& use = kernel.usage)
+        fmt::print("kernel: vmalloc holds {}, among them {} thread stacks of {} and {} IRQ stacks of {}; {} modules of {}\n",
+                   human(use->vmalloc.count), use->thread_stack_count, human(use->thread_stacks.count), use->irq_stack_count,
+                   human(use->irq_stacks.count), use->module_count, human(use->modules.count));
+    for (auto const& s : kernel.secrets()) fmt::print("kernel: {} is hidden: {}\n", s.file, s.rule);
 }
 
 void print_totals(picture const& p)
@@ -357,12 +380,6 @@ void print_totals(picture const& p)
     if (t.heap_room) fmt::print("the heap may grow by {} before it meets a mapping\n", human(t.heap_room->count));
     if (p.numbers) fmt::print("Rss {}, Pss {}, swap {}\n", human(t.rss.count * 1024), human(t.pss.count * 1024), human(t.swap.count * 1024));
     if (t.writable_and_executable.count != 0) fmt::print("{} are writable and executable: W+X!\n", human(t.writable_and_executable.count));
-    if (!p.kernel) return;
-    if (auto const& use = p.kernel->usage)
-        fmt::print("kernel: vmalloc holds {}, among them {} thread stacks of {} and {} IRQ stacks of {}; {} modules of {}\n",
-                   human(use->vmalloc.count), use->thread_stack_count, human(use->thread_stacks.count), use->irq_stack_count,
-                   human(use->irq_stacks.count), use->module_count, human(use->modules.count));
-    for (auto const& s : p.kernel->secrets()) fmt::print("kernel: {} is hidden: {}\n", s.file, s.rule);
 }
 
 bool write_file(std::string const& path, std::string_view text)
@@ -416,15 +433,22 @@ int show(choices const& chosen)
     if (chosen.diff > 0) return show_changes(process.value(), chosen);
 
     auto model = vas::read_model(process.value(), {.numbers = chosen.numbers});
-    if (!model) { complain(model.error()); return something_unread; }
+    if (!model) {
+        complain(model.error());
+        if (!chosen.kernel) return something_unread; // the kernel's half is the same for all
+    }
     tp::buffer<pf::comm::typical_size> memory;
     auto const comm = process.value().read<pf::comm>(memory);
-    picture p{process.value().id().tgid, comm ? std::string{comm.value().name} : "", std::move(model.value()), std::nullopt,
-              chosen.numbers};
-    bool told = true;
+    bool told = model.has_value();
+    picture p{process.value().id().tgid,
+              comm ? std::string{comm.value().name} : "",
+              told ? std::move(model.value()) : vas::model{},
+              std::nullopt,
+              chosen.numbers,
+              told};
     if (p.model->numbers_failed) { complain(p.model->numbers_failure); told = false; }
     auto const& sum = p.model->sum;
-    if (!chosen.user && sum.kernel_size.count != 0)
+    if (!chosen.user && (!told || sum.kernel_size.count != 0))
         if (auto const kernel = vas::read_kernel_half(chosen.root.c_str(), {sum.user_size.count, 0 - sum.kernel_size.count}))
             p.kernel = kernel.value();
 
@@ -434,8 +458,10 @@ int show(choices const& chosen)
     else if (chosen.csv.empty() && chosen.html.empty()) {
         fmt::print("process {} ({})\n", p.process.value, harmless(p.name));
         draw(p, chosen, located);
-        print_totals(p);
-        for (std::size_t i = 0; i < p.model->known.failure_count; ++i) complain(p.model->known.failures[i]);
+        if (p.user_told) print_totals(p);
+        else fmt::print("\n");
+        if (p.kernel) print_kernel_totals(*p.kernel);
+        for (std::size_t i = 0; p.user_told && i < p.model->known.failure_count; ++i) complain(p.model->known.failures[i]);
     }
     return told ? all_told : something_unread;
 }

@@ -397,8 +397,27 @@ TEST_CASE("the layouts of user space are told apart by the highest vma")
     CHECK(user_layout::holding(0xffffecced000, 8).kernel_begin == 0xffff000000000000);
     CHECK(user_layout::holding(0x7ff0000000, 8).user_end == 0x8000000000);
     CHECK(user_layout::holding(0xf0000000000000, 8).kernel_begin == 0xff00000000000000);
+    CHECK(user_layout::holding(0x8000000000000, 8).kernel_begin == 0xfff0000000000000);
     CHECK(user_layout::holding(0xfffde000, 4).user_end == 0xffffe000);
     CHECK(user_layout::holding(0xbffff000, 4).user_end == 0xc0000000);
+}
+
+TEST_CASE("where mmap(2) goes further than the vmas, so does user space")
+{
+    constexpr std::string_view text = "7ffff7fff000-7ffff8000000 rw-p 00000000 00:00 0 \n";
+    for (auto const& [mappable, end, begin] : {std::tuple{0ull, 0x7ffffffff000ull, 0xffff800000000000ull},
+                                               {1ull << 55, 0xfffffffffff000ull, 0xff00000000000000ull},
+                                               {1ull << 51, 0x10000000000000ull, 0xfff0000000000000ull}}) {
+        vas::facts known;
+        known.word_size = 8;
+        known.highest_mappable = tp::address{mappable};
+        vas::range last;
+        for (auto const& r : vas::classify(pf::maps{text}, known)) last = r;
+        CHECK(last.kind == vas::range_class::non_canonical);
+        CHECK(last.start == tp::address{end});
+        CHECK(last.end == tp::address{begin});
+        CHECK(last.why.rests_on == (mappable != 0 ? vas::basis::mmap : vas::basis::highest_vma));
+    }
 }
 
 TEST_CASE("a copy of the ranges begins anew")

@@ -23,8 +23,8 @@ struct user_layout {
     std::uint64_t kernel_begin = 0; ///< 0 where there is no hole above: 32-bit processes
 
     /// The least of the layouts that Linux has which holds a vma that ends at \p highest. The main stack is always near the top, so this
-    /// tells them apart: 38 bits (RISC-V sv39), 39 and 48 (arm64), 47 and 56 (x86-64 of 4 and 5 levels; a process uses the latter only by
-    /// asking for it), and for 4-byte pointers 3 GiB (of 32-bit kernels) or 4 GiB.
+    /// tells them apart: 38 bits (RISC-V sv39), 39, 48 and 52 (arm64), 47 and 56 (x86-64 of 4 and 5 levels), and for 4-byte pointers 3 GiB
+    /// (of 32-bit kernels) or 4 GiB. A process uses 52 and 56 only by asking for it: see `facts::highest_mappable`.
     [[nodiscard]] static constexpr user_layout holding(std::uint64_t highest, std::size_t word_size) noexcept
     {
         if (word_size == 4) {
@@ -33,7 +33,7 @@ struct user_layout {
             return {0x100000000, 0};
         }
         constexpr std::uint64_t page = 4096;
-        for (int const bits : {38, 39, 42, 47, 48, 56}) {
+        for (int const bits : {38, 39, 42, 47, 48, 52, 56}) {
             auto const all = std::uint64_t{1} << bits;
             auto const end = bits == 47 || bits == 56 ? all - page : all; // x86 keeps the last page free
             if (highest <= end) return {end, 0 - all};
@@ -142,9 +142,13 @@ private:
     {
         auto& s = state_;
         if (s.layout.user_end != 0) return;
-        auto const highest = facts_.highest_end.value > s.at ? facts_.highest_end.value : s.at;
-        s.layout = user_layout::holding(highest, facts_.word_size);
-        s.highest = highest;
+        s.highest = facts_.highest_end.value > s.at ? facts_.highest_end.value : s.at;
+        s.rests_on = basis::highest_vma;
+        if (facts_.word_size != 4 && facts_.highest_mappable.value > s.highest) {
+            s.highest = facts_.highest_mappable.value;
+            s.rests_on = basis::mmap;
+        }
+        s.layout = user_layout::holding(s.highest, facts_.word_size);
     }
 
     void begin_row(std::uint64_t end, range_class kind, evidence why) noexcept
@@ -174,7 +178,7 @@ private:
         find_layout();
         if (s.at < s.layout.user_end) return tell(s.layout.user_end, range_class::gap, basis::absence, 0);
         if (s.layout.kernel_begin != 0 && s.at < s.layout.kernel_begin)
-            return tell(s.layout.kernel_begin, range_class::non_canonical, basis::highest_vma, s.highest);
+            return tell(s.layout.kernel_begin, range_class::non_canonical, s.rests_on, s.highest);
         return tell(end, range_class::kernel_half, basis::documented, s.layout.kernel_begin);
     }
 
@@ -423,6 +427,7 @@ private:
         std::uint64_t arena_end = 0, guard_end = 0, guard_size = 0, highest = 0;
         std::uint64_t growth_end = 0, growth_begin = 0, guard_begin = 0, growth_limit = 0;
         user_layout layout;
+        basis rests_on = basis::highest_vma; ///< the layout
         range row;
     };
 

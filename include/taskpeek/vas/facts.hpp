@@ -52,6 +52,7 @@ struct facts {
     std::size_t images_wanted = 0;         ///< beyond `images.size()`: more memory would have been used
     std::size_t stack_pointers_wanted = 0; ///< the same
     address highest_end;                   ///< of the vmas below the kernel's half
+    address highest_mappable;              ///< of a live system whose user space goes beyond what processes get unasked: an address there
 
     /// How large pthread_create(3) makes a stack, the guard included: soft RLIMIT_STACK, or 2 MiB where that is unlimited (glibc's
     /// ARCH_STACK_DEFAULT_SIZE). \return 0 if the limit is not known.
@@ -106,6 +107,34 @@ namespace detail {
     return 0;
 }
 
+/// Is the directory one of a live procfs, and not of a recorded tree?
+[[nodiscard]] inline bool is_live(int directory) noexcept
+{
+    constexpr long proc_magic = 0x9fa0; // PROC_SUPER_MAGIC, include/uapi/linux/magic.h
+    struct alignas(8) { long type; char rest[248]; } answer{};
+    return io::system_call(SYS_fstatfs, directory, io::as_argument(&answer)).ok() && answer.type == proc_magic;
+}
+
+/// An address beyond the 47 bits of x86-64 or the 48 of arm64, if mmap(2) gives it to who asks for it: with page tables of 5 levels, and
+/// with LVA or LPA2 (Documentation/arch/x86/x86_64/5level-paging.rst, Documentation/arch/arm64/memory.rst). One page of this process is
+/// mapped there for a moment.
+[[nodiscard]] inline address highest_mappable() noexcept
+{
+#if defined __x86_64__ && !defined __ILP32__
+    constexpr std::uint64_t wanted = std::uint64_t{1} << 55, unasked = std::uint64_t{1} << 47;
+#elif defined __aarch64__
+    constexpr std::uint64_t wanted = std::uint64_t{1} << 51, unasked = std::uint64_t{1} << 48;
+#endif
+#if (defined __x86_64__ && !defined __ILP32__) || defined __aarch64__
+    constexpr long size = 4096, no_access = 0, private_anonymous_noreserve = 0x4022; // PROT_NONE, MAP_*: include/uapi/asm-generic/mman.h
+    auto const given = io::system_call(SYS_mmap, static_cast<long>(wanted), size, no_access, private_anonymous_noreserve, -1, 0);
+    if (!given.ok()) return {};
+    (void)io::system_call(SYS_munmap, given.value(), size);
+    if (static_cast<std::uint64_t>(given.value()) >= unasked) return address{static_cast<std::uint64_t>(given.value())};
+#endif
+    return {};
+}
+
 /// Finds out what is known of a process.
 class gatherer {
 public:
@@ -119,6 +148,7 @@ public:
         auto const directory = target_.directory();
         found_.mmap_min_addr = read_sysctl(directory, "../sys/vm/mmap_min_addr");
         found_.max_map_count = read_sysctl(directory, "../sys/vm/max_map_count");
+        if (is_live(directory)) found_.highest_mappable = highest_mappable();
         read_stack_pointers();
         if (auto const walked = read_images(); !walked) return walked.error();
         assign_roles();

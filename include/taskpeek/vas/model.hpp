@@ -387,6 +387,7 @@ private:
 /// The same, in memory of its own: this is the part of the library that allocates (and throws std::bad_alloc).
 class model {
 public:
+    model() = default; ///< of nothing
     model(model&&) noexcept = default; ///< the vectors keep their memory, so the view stays true
     model& operator=(model&&) noexcept = default;
 
@@ -395,8 +396,6 @@ public:
 
 private:
     friend result<model> read_model(process const& target, model_options const& options);
-
-    model() = default;
 
     std::vector<image> images_;
     std::vector<stack_pointer> stack_pointers_;

@@ -105,6 +105,7 @@ enum class basis : std::uint8_t {
     vm_flags,         ///< VmFlags of `smaps`
     pagemap,          ///< the pages, as PAGEMAP_SCAN or `pagemap` tells them: those of a lightweight guard begin at `cited`
     highest_vma,      ///< derived: the least of the known layouts that holds the highest vma, which ends at `cited`
+    mmap,             ///< measured: this kernel's mmap(2) gives addresses up to `cited` to who asks for them
     documented        ///< a default that the kernel documents: `cited`
 };
 
@@ -113,7 +114,7 @@ enum class basis : std::uint8_t {
 {
     constexpr std::string_view names[] = {
         "nothing", "maps", "absence", "stat", "auxv", "program_header", "permissions", "stack_pointer", "neighbour", "arena_alignment",
-        "thread_stack_size", "limits", "mmap_min_addr", "vm_flags", "pagemap", "highest_vma", "documented"};
+        "thread_stack_size", "limits", "mmap_min_addr", "vm_flags", "pagemap", "highest_vma", "mmap", "documented"};
     auto const i = static_cast<std::size_t>(b);
     return i < sizeof names / sizeof *names ? names[i] : std::string_view{};
 }
