@@ -37,6 +37,7 @@ namespace taskpeek {
     return instance;
 }
 
+/// Found by std::error_code, which so is made from an `errc`.
 [[nodiscard]] inline std::error_code make_error_code(errc code) noexcept { return {static_cast<int>(code), error_category()}; }
 
 /// Found by Boost.Outcome and by those who hold an `error`: its errno as a system error where there is one, else its code.

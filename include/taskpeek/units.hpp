@@ -104,8 +104,11 @@ struct system_info {
     std::optional<seconds> boot_time = {};   ///< since the epoch: `btime` of /proc/stat; absent when it could not be read
 };
 
+/// The same amount in bytes. More than 2^64-1 bytes wrap around.
 [[nodiscard]] constexpr bytes to_bytes(kibibytes k) noexcept { return bytes{k.count * 1024}; }
+/// So many pages of the machine that \p sys describes.
 [[nodiscard]] constexpr bytes to_bytes(pages p, system_info const& sys) noexcept { return bytes{p.count * sys.page_size.count}; }
+/// So many ticks of the machine that \p sys describes, whose rate is above 0.
 [[nodiscard]] constexpr nanoseconds to_nanoseconds(clock_ticks t, system_info const& sys) noexcept
 {
     auto const whole = t.count / sys.ticks_per_second;

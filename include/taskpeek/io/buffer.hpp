@@ -13,11 +13,13 @@ namespace taskpeek {
 class lent_buffer {
 public:
     constexpr lent_buffer() noexcept = default; ///< nothing is lent
-    constexpr lent_buffer(char* data, std::size_t size) noexcept : data_{data}, size_{size} {}
+    constexpr lent_buffer(char* data, std::size_t size) noexcept : data_{data}, size_{size} {} ///< \p size bytes from \p data on
 
+    /// An array.
     template <std::size_t N>
     constexpr lent_buffer(char (&array)[N]) noexcept : lent_buffer{array, N} {}
 
+    /// A container that stays: `buffer<N>`, std::vector<char>, std::string.
     template <class Container>
         requires requires(Container& c, char* p) { p = c.data(); c.size(); }
     constexpr lent_buffer(Container& container) noexcept : lent_buffer{container.data(), container.size()} {}

@@ -68,13 +68,16 @@ private:
 #endif
 }
 
+/// An address, as a system call takes it.
 inline long as_argument(void const* p) noexcept { return reinterpret_cast<long>(p); }
 
+/// openat(2), close-on-exec.
 [[gnu::always_inline]] inline answer open_at(int directory, char const* path, int flags) noexcept
 {
     return system_call(SYS_openat, directory, as_argument(path), flags | O_CLOEXEC, 0);
 }
 
+/// read(2), begun again after a signal.
 [[gnu::always_inline]] inline answer read(int fd, char* into, std::size_t size) noexcept
 {
     for (;;) {
@@ -83,6 +86,7 @@ inline long as_argument(void const* p) noexcept { return reinterpret_cast<long>(
     }
 }
 
+/// pread(2) at the byte \p offset.
 inline answer pread(int fd, char* into, std::size_t size, std::uint64_t offset) noexcept
 {
 #if defined __LP64__
@@ -99,6 +103,7 @@ inline answer pread(int fd, char* into, std::size_t size, std::uint64_t offset) 
 #endif
 }
 
+/// close(2).
 [[gnu::always_inline]] inline void close(int fd) noexcept { (void)system_call(SYS_close, fd); }
 
 /// The target of the link \p path, without a NUL; `size` bytes mean that it may have been cut.
@@ -107,6 +112,7 @@ inline answer pread(int fd, char* into, std::size_t size, std::uint64_t offset) 
     return system_call(SYS_readlinkat, directory, as_argument(path), as_argument(into), static_cast<long>(size));
 }
 
+/// getdents64(2): the bytes filled, 0 at the end.
 [[gnu::always_inline]] inline answer read_directory(int fd, char* into, std::size_t size) noexcept
 {
     return system_call(SYS_getdents64, fd, as_argument(into), static_cast<long>(size));

@@ -167,7 +167,7 @@ private:
 /// Errors: truncated (no AT_NULL, or a part of an entry), malformed (AT_PHENT does not tell the word size).
 /// Lifetime: `entries` is a view into the bytes.
 struct auxv {
-    static constexpr kernel_file file = kernel_file::auxv;
+    static constexpr kernel_file file = kernel_file::auxv; ///< what it decodes
     static constexpr std::size_t typical_size = 1024; ///< bytes; at most 2 * 8 * 30 on any architecture so far
     static constexpr bool needs_address_space = true; ///< emptiness may mean that there is none
 
@@ -184,6 +184,7 @@ struct auxv {
         return std::nullopt;
     }
 
+    /// Calls `visit(name, field)` for every field, in the kernel's order.
     template <class Auxv, class Visitor>
     static constexpr void each_field(Auxv& a, Visitor&& visit) noexcept { visit("auxv", a.entries); }
 

@@ -58,7 +58,7 @@ constexpr void read_value(text::cursor& in, cgroup_membership& out) noexcept
 /// Errors: truncated, malformed.
 /// Lifetime: views into the text.
 struct cgroup {
-    static constexpr kernel_file file = kernel_file::cgroup;
+    static constexpr kernel_file file = kernel_file::cgroup; ///< what it decodes
     static constexpr std::size_t typical_size = 4096; ///< bytes; a dozen v1 hierarchies
 
     text::lines<cgroup_membership> memberships; ///< the hierarchy mounted last comes first; that of v2 stands at the end
@@ -79,9 +79,11 @@ struct cgroup {
         return std::nullopt;
     }
 
+    /// Calls `visit(name, field)` for every field, in the kernel's order.
     template <class Cgroup, class Visitor>
     static constexpr void each_field(Cgroup& c, Visitor&& visit) noexcept { visit("cgroup", c.memberships); }
 
+    /// Decodes the whole text of the file. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<cgroup> parse(std::string_view text) noexcept
     {
         cgroup c;

@@ -20,15 +20,17 @@ namespace taskpeek::procfs {
 /// Errors: truncated (the last id has no blank behind it), malformed.
 /// Lifetime: a view into the text.
 struct children {
-    static constexpr kernel_file file = kernel_file::children;
+    static constexpr kernel_file file = kernel_file::children; ///< what it decodes
     static constexpr std::size_t typical_size = 1024; ///< bytes; room for 100 children and more
     static constexpr bool many_reads = true;          ///< a read gives about a page of it
 
     text::list<tgid> ids; ///< in the order of birth
 
+    /// Calls `visit(name, field)` for every field, in the kernel's order.
     template <class Children, class Visitor>
     static constexpr void each_field(Children& c, Visitor&& visit) noexcept { visit("children", c.ids); }
 
+    /// Decodes the whole text of the file. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<children> parse(std::string_view text) noexcept
     {
         text::cursor in{text};

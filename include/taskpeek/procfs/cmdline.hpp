@@ -19,7 +19,7 @@ namespace taskpeek::procfs {
 /// Errors: none. A text cut anywhere is another text of this kind; only `ends_with_nul()` may tell.
 /// Lifetime: views into the text.
 struct cmdline {
-    static constexpr kernel_file file = kernel_file::cmdline;
+    static constexpr kernel_file file = kernel_file::cmdline; ///< what it decodes
     static constexpr std::size_t typical_size = 4096; ///< bytes; some command lines are much longer
     static constexpr bool needs_address_space = true; ///< emptiness may mean that there is none
 
@@ -37,9 +37,11 @@ struct cmdline {
         return first.find(' ') != std::string_view::npos && text.find_first_not_of('\0', first.size()) == std::string_view::npos;
     }
 
+    /// Calls `visit(name, field)` for every field, in the kernel's order.
     template <class Cmdline, class Visitor>
     static constexpr void each_field(Cmdline& c, Visitor&& visit) noexcept { visit("cmdline", c.arguments); }
 
+    /// Decodes the whole text of the file. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<cmdline> parse(std::string_view text) noexcept
     {
         return cmdline{text::strings<>{text}};

@@ -17,15 +17,17 @@ namespace taskpeek::procfs {
 /// Errors: truncated (no newline at the end).
 /// Lifetime: `name` is a view into the text.
 struct comm {
-    static constexpr kernel_file file = kernel_file::comm;
+    static constexpr kernel_file file = kernel_file::comm; ///< what it decodes
     static constexpr std::size_t typical_size = 128; ///< bytes; the longest name has 63
 
     /// Raw bytes: up to 15; up to 63 of workqueue workers since 4.18 and of all kernel threads since 5.17. May be empty.
     std::string_view name;
 
+    /// Calls `visit(name, field)` for every field, in the kernel's order.
     template <class Comm, class Visitor>
     static constexpr void each_field(Comm& c, Visitor&& visit) noexcept { visit("comm", c.name); }
 
+    /// Decodes the whole text of the file. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<comm> parse(std::string_view text) noexcept
     {
         if (!text.ends_with('\n')) return error{errc::truncated, file, 0, {}, static_cast<std::uint32_t>(text.size())};

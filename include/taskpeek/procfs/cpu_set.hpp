@@ -30,6 +30,7 @@ constexpr void read_value(text::cursor& in, cpu_range& out) noexcept
 /// `0-3,8`: ranges in ascending order.
 using cpu_list = text::list<cpu_range>;
 
+/// Is \p cpu in one of the ranges?
 [[nodiscard]] constexpr bool contains(cpu_list const& list, std::uint32_t cpu) noexcept
 {
     for (auto const range : list)

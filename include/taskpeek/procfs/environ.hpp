@@ -40,7 +40,7 @@ struct environment_entry {
 /// Errors: none. A text cut anywhere is another text of this kind; only `ends_with_nul()` may tell.
 /// Lifetime: views into the text.
 struct environ {
-    static constexpr kernel_file file = kernel_file::environ;
+    static constexpr kernel_file file = kernel_file::environ; ///< what it decodes
     static constexpr std::size_t typical_size = 8192; ///< bytes; some environments are much larger
     static constexpr bool needs_address_space = true; ///< emptiness may mean that there is none
 
@@ -57,9 +57,11 @@ struct environ {
     /// Is the last entry whole?
     [[nodiscard]] constexpr bool ends_with_nul() const noexcept { return entries.text().ends_with('\0'); }
 
+    /// Calls `visit(name, field)` for every field, in the kernel's order.
     template <class Environ, class Visitor>
     static constexpr void each_field(Environ& e, Visitor&& visit) noexcept { visit("environ", e.entries); }
 
+    /// Decodes the whole text of the file. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<environ> parse(std::string_view text) noexcept
     {
         return environ{text::strings<environment_entry>{text}};

@@ -94,7 +94,7 @@ constexpr void read_value(text::cursor& in, text::lines<epoll_target>&) noexcept
 /// Errors: truncated (no newline at the end), malformed.
 /// Lifetime: `epoll_targets` is a view into the text.
 struct fdinfo {
-    static constexpr kernel_file file = kernel_file::fdinfo;
+    static constexpr kernel_file file = kernel_file::fdinfo; ///< what it decodes
     static constexpr std::size_t typical_size = 4096; ///< bytes; an epoll instance with 50 descriptors
     static constexpr bool is_entry = true;            ///< one of many: `read_entry<fdinfo>(descriptor, memory)`
 
@@ -121,6 +121,7 @@ struct fdinfo {
         visit("tfd", f.epoll_targets);
     }
 
+    /// Decodes the whole text of the file. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<fdinfo> parse(std::string_view text) noexcept
     {
         fdinfo f;

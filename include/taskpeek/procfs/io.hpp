@@ -20,7 +20,7 @@ namespace taskpeek::procfs {
 /// A text cut between two lines is not known from one of a kernel with fewer keys: what is not there is `nullopt`.
 /// Errors: truncated (no newline at the end), malformed.
 struct io {
-    static constexpr kernel_file file = kernel_file::io;
+    static constexpr kernel_file file = kernel_file::io; ///< what it decodes
     static constexpr std::size_t typical_size = 256; ///< bytes; 7 lines
     static constexpr bool holds_no_views = true; ///< may outlive the text
 
@@ -45,6 +45,7 @@ struct io {
         visit("cancelled_write_bytes", i.cancelled_write_bytes);
     }
 
+    /// Decodes the whole text of the file. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<io> parse(std::string_view text) noexcept
     {
         io counters;

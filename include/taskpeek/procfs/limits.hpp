@@ -151,7 +151,7 @@ namespace procfs {
 /// Errors: vanished (an empty text: the kernel prints nothing when the task has just been reaped), truncated (no newline at the end),
 /// malformed.
 struct limits {
-    static constexpr kernel_file file = kernel_file::limits;
+    static constexpr kernel_file file = kernel_file::limits; ///< what it decodes
     static constexpr std::size_t typical_size = 2048; ///< bytes; all rows make 1.3 KiB
     static constexpr bool holds_no_views = true; ///< may outlive the text
 
@@ -205,6 +205,7 @@ struct limits {
         visit("Max realtime timeout", l.max_realtime_timeout);
     }
 
+    /// Decodes the whole text of the file. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<limits> parse(std::string_view text) noexcept;
 };
 

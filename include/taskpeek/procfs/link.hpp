@@ -24,7 +24,7 @@ inline constexpr std::string_view deleted_suffix = " (deleted)";
 /// Lifetime: `target` is a view into the text.
 template <kernel_file File>
 struct path_link {
-    static constexpr kernel_file file = File;
+    static constexpr kernel_file file = File; ///< what it decodes
     static constexpr std::size_t typical_size = 4096; ///< bytes: the kernel gives at most a page
     static constexpr bool is_link = true;             ///< is read with readlink(2)
     static constexpr bool needs_address_space = File == kernel_file::exe;
@@ -40,9 +40,11 @@ struct path_link {
         return may_be_deleted() ? target.substr(0, target.size() - deleted_suffix.size()) : target;
     }
 
+    /// Calls `visit(name, field)` for every field, in the kernel's order.
     template <class Link, class Visitor>
     static constexpr void each_field(Link& link, Visitor&& visit) noexcept { visit("target", link.target); }
 
+    /// Decodes the text of the link. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<path_link> parse(std::string_view text) noexcept
     {
         if (text.empty()) return error{errc::truncated, file, 0, {}, 0};
@@ -114,7 +116,7 @@ namespace detail {
 /// Errors: truncated (an empty text).
 /// Lifetime: `target` and the views made from it are views into the text.
 struct fd_target {
-    static constexpr kernel_file file = kernel_file::fd;
+    static constexpr kernel_file file = kernel_file::fd; ///< what it decodes
     static constexpr std::size_t typical_size = 4096; ///< bytes: the kernel gives at most a page
     static constexpr bool is_link = true;             ///< is read with readlink(2)
     static constexpr bool is_entry = true;            ///< one of many: `read_entry<fd_target>(descriptor, memory)`
@@ -164,9 +166,11 @@ struct fd_target {
         return target.starts_with('/') && target.ends_with(deleted_suffix);
     }
 
+    /// Calls `visit(name, field)` for every field, in the kernel's order.
     template <class Link, class Visitor>
     static constexpr void each_field(Link& link, Visitor&& visit) noexcept { visit("target", link.target); }
 
+    /// Decodes the text of the link. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<fd_target> parse(std::string_view text) noexcept
     {
         if (text.empty()) return error{errc::truncated, file, 0, {}, 0};

@@ -51,7 +51,7 @@ struct device {
 /// Errors of `parse`: truncated, malformed.
 /// Lifetime: `path` is a view into the text.
 struct vma {
-    static constexpr kernel_file file = kernel_file::maps;
+    static constexpr kernel_file file = kernel_file::maps; ///< what it decodes
     static constexpr std::size_t typical_size = 16384; ///< bytes; of `maps` with some 150 vmas
     static constexpr bool needs_address_space = true;
 

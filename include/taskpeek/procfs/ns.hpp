@@ -33,7 +33,7 @@ inline constexpr std::string_view namespace_links[] = {
 /// Errors: truncated, malformed.
 /// Lifetime: `type` is a view into the text.
 struct ns {
-    static constexpr kernel_file file = kernel_file::ns;
+    static constexpr kernel_file file = kernel_file::ns; ///< what it decodes
     static constexpr std::size_t typical_size = 64; ///< bytes; a word and a number
     static constexpr bool is_link = true;           ///< is read with readlink(2)
     static constexpr bool is_entry = true;          ///< one of many: `read_entry<ns>("mnt", memory)`
@@ -41,6 +41,7 @@ struct ns {
     std::string_view type;   ///< `"mnt"`, `"pid"`, …: the word before the number
     std::uint64_t inode = 0; ///< in nsfs; before 3.19 in procfs
 
+    /// Calls `visit(name, field)` for every field, in the kernel's order.
     template <class Ns, class Visitor>
     static constexpr void each_field(Ns& n, Visitor&& visit) noexcept
     {
@@ -48,6 +49,7 @@ struct ns {
         visit("inode", n.inode);
     }
 
+    /// Decodes the text of the link. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<ns> parse(std::string_view text) noexcept
     {
         ns n;

@@ -51,7 +51,7 @@ private:
 template <class Record, class Source = whole_text>
 class records : public lending_range<records<Record, Source>, Record> {
 public:
-    static constexpr kernel_file file = Record::file;
+    static constexpr kernel_file file = Record::file; ///< what it decodes
 
     constexpr records() noexcept = default;
     constexpr explicit records(Source source) noexcept : source_{static_cast<Source&&>(source)} {}

@@ -20,7 +20,7 @@ namespace taskpeek::procfs {
 /// A line of `0 0 0` tells nothing: the kernel prints it while the accounting is off. All three are `nullopt` then.
 /// Errors: truncated (no newline at the end), malformed (fewer than 3 numbers, or none).
 struct schedstat {
-    static constexpr kernel_file file = kernel_file::schedstat;
+    static constexpr kernel_file file = kernel_file::schedstat; ///< what it decodes
     static constexpr std::size_t typical_size = 80; ///< bytes; 3 numbers of 20 digits
     static constexpr bool holds_no_views = true; ///< may outlive the text
 
@@ -37,6 +37,7 @@ struct schedstat {
         visit("pcount", s.pcount);
     }
 
+    /// Decodes the whole text of the file. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<schedstat> parse(std::string_view text) noexcept
     {
         schedstat s;

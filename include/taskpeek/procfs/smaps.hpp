@@ -22,7 +22,7 @@ namespace taskpeek::procfs {
 /// Errors: truncated, malformed.
 /// Lifetime: `mapping.path` and `vm_flags` are views into the text.
 struct smap {
-    static constexpr kernel_file file = kernel_file::smaps;
+    static constexpr kernel_file file = kernel_file::smaps; ///< what it decodes
     static constexpr std::size_t typical_size = 65536; ///< bytes; of `smaps` with some 90 vmas
     static constexpr bool needs_address_space = true;
 

@@ -18,7 +18,7 @@ namespace taskpeek::procfs {
 /// Errors: truncated, malformed.
 /// Lifetime: `span.path` is a view into the text.
 struct smaps_rollup {
-    static constexpr kernel_file file = kernel_file::smaps_rollup;
+    static constexpr kernel_file file = kernel_file::smaps_rollup; ///< what it decodes
     static constexpr std::size_t typical_size = 2048; ///< bytes
     static constexpr bool needs_address_space = true;
 
@@ -75,6 +75,7 @@ struct smaps_rollup {
         visit("Locked", s.locked);
     }
 
+    /// Decodes the whole text of the file. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<smaps_rollup> parse(std::string_view text) noexcept
     {
         smaps_rollup s;

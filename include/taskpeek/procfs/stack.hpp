@@ -75,14 +75,16 @@ constexpr void read_value(text::cursor& in, kernel_frame& out) noexcept
 /// Errors: truncated (no newline at the end), malformed.
 /// Lifetime: views into the text.
 struct stack {
-    static constexpr kernel_file file = kernel_file::stack;
+    static constexpr kernel_file file = kernel_file::stack; ///< what it decodes
     static constexpr std::size_t typical_size = 4096; ///< bytes; 64 frames
 
     text::lines<kernel_frame> frames; ///< without the terminator of older kernels
 
+    /// Calls `visit(name, field)` for every field, in the kernel's order.
     template <class Stack, class Visitor>
     static constexpr void each_field(Stack& s, Visitor&& visit) noexcept { visit("stack", s.frames); }
 
+    /// Decodes the whole text of the file. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<stack> parse(std::string_view text) noexcept
     {
         text::cursor in{text};

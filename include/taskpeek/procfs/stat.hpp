@@ -26,7 +26,7 @@ namespace taskpeek::procfs {
 /// Errors: truncated (no newline at the end), malformed (fewer than 52 fields, or one of another form).
 /// Lifetime: `comm` is a view into the text.
 struct stat {
-    static constexpr kernel_file file = kernel_file::stat;
+    static constexpr kernel_file file = kernel_file::stat; ///< what it decodes
     static constexpr std::size_t typical_size = 1536; ///< bytes; 52 fields of 20 digits and a name of 64 bytes
 
     taskpeek::tid pid;                  ///< (1) the task's id: the thread's in `task/<tid>/stat`
@@ -143,6 +143,7 @@ struct stat {
         visit("exit_code", s.exit_code);
     }
 
+    /// Decodes the whole text of the file. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<stat> parse(std::string_view text) noexcept;
 };
 

@@ -17,7 +17,7 @@ namespace taskpeek::procfs {
 /// have no address space; a process has a `size` above 0.
 /// Errors: truncated (no newline at the end), malformed (fewer than 7 numbers, or none).
 struct statm {
-    static constexpr kernel_file file = kernel_file::statm;
+    static constexpr kernel_file file = kernel_file::statm; ///< what it decodes
     static constexpr std::size_t typical_size = 160; ///< bytes; 7 numbers of 20 digits
     static constexpr bool holds_no_views = true; ///< may outlive the text
 
@@ -42,6 +42,7 @@ struct statm {
         visit("dt", s.dt);
     }
 
+    /// Decodes the whole text of the file. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<statm> parse(std::string_view printed) noexcept
     {
         statm s;

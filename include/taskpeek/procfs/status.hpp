@@ -74,7 +74,7 @@ template <class Id>
 /// Errors: truncated (no newline at the end), malformed (a known key with a value of another form).
 /// Lifetime: `name`, lists and masks are views into the text.
 struct status {
-    static constexpr kernel_file file = kernel_file::status;
+    static constexpr kernel_file file = kernel_file::status; ///< what it decodes
     static constexpr std::size_t typical_size = 6144; ///< bytes; room for the CPU masks of 8,192 CPUs
 
     std::optional<std::string_view> name;              ///< `Name`: comm with `\n` and `\\` escaped; see text/escapes.hpp
@@ -208,6 +208,7 @@ struct status {
         visit("x86_Thread_features_locked", s.x86_thread_features_locked);
     }
 
+    /// Decodes the whole text of the file. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<status> parse(std::string_view text) noexcept
     {
         result<status> decoded{in_place<status>};

@@ -26,7 +26,7 @@ struct syscall_arguments {
 /// What a task is blocked in (fs/proc/base.c, proc_pid_syscall; lib/syscall.c; with CONFIG_HAVE_ARCH_TRACEHOOK).
 /// Errors: truncated, malformed. Reading the file needs the right to attach with ptrace(2).
 struct syscall {
-    static constexpr kernel_file file = kernel_file::syscall;
+    static constexpr kernel_file file = kernel_file::syscall; ///< what it decodes
     static constexpr std::size_t typical_size = 192; ///< bytes; a number, 6 arguments, sp and pc
     static constexpr bool holds_no_views = true; ///< may outlive the text
 
@@ -54,6 +54,7 @@ struct syscall {
         visit("pc", s.pc);
     }
 
+    /// Decodes the whole text of the file. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<syscall> parse(std::string_view text) noexcept
     {
         syscall s;

@@ -22,7 +22,7 @@ namespace taskpeek::procfs {
 /// Errors: none.
 /// Lifetime: `text` is a view into the text.
 struct wchan {
-    static constexpr kernel_file file = kernel_file::wchan;
+    static constexpr kernel_file file = kernel_file::wchan; ///< what it decodes
     static constexpr std::size_t typical_size = 512; ///< bytes; a symbol has up to 511 since 6.1
 
     std::string_view text; ///< as printed
@@ -39,9 +39,11 @@ struct wchan {
         return in.ok() && in.at_end() ? optional_address{number} : optional_address{};
     }
 
+    /// Calls `visit(name, field)` for every field, in the kernel's order.
     template <class Wchan, class Visitor>
     static constexpr void each_field(Wchan& w, Visitor&& visit) noexcept { visit("wchan", w.text); }
 
+    /// Decodes the whole text of the file. Errors: those of the record, above.
     [[nodiscard]] static constexpr result<wchan> parse(std::string_view text) noexcept { return wchan{text}; }
 
 private:

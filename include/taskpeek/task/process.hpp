@@ -24,6 +24,7 @@ namespace taskpeek {
 /// What a process and a thread handle have in common: an open task directory, and reading through it.
 class task_handle {
 public:
+    /// The ids that it was opened by.
     [[nodiscard]] task_id id() const noexcept { return id_; }
 
     /// The descriptor of the open task directory; it stays the handle's.

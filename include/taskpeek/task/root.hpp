@@ -16,11 +16,11 @@ namespace taskpeek {
 class proc_root {
 public:
     constexpr proc_root() noexcept = default; ///< this machine's `/proc`
-    constexpr proc_root(char const* path) noexcept : path_{path} {}
+    constexpr proc_root(char const* path) noexcept : path_{path} {} ///< where it is mounted, or unpacked
     template <class Path>
         requires requires(Path& path) { { path.c_str() } -> std::same_as<char const*>; }
     constexpr proc_root(Path& path) noexcept : path_{path.c_str()} {} ///< a std::string, a std::filesystem::path
-    constexpr explicit proc_root(int open_directory) noexcept : path_{"."}, directory_{open_directory} {}
+    constexpr explicit proc_root(int open_directory) noexcept : path_{"."}, directory_{open_directory} {} ///< stays the caller's
 
     /// Opens it. Errors: vanished (no such directory), denied, os.
     [[nodiscard]] result<io::descriptor> open() const noexcept

@@ -172,11 +172,13 @@ template <std::size_t N>
 {
     return unescape_path(path, memory, N);
 }
+/// The same into an array.
 template <std::size_t N>
 [[nodiscard]] constexpr rewritten unescape_name(std::string_view name, char (&memory)[N]) noexcept
 {
     return unescape_name(name, memory, N);
 }
+/// The same into an array.
 template <std::size_t N>
 [[nodiscard]] constexpr rewritten escape_for_terminal(std::string_view raw, char (&memory)[N]) noexcept
 {

@@ -84,6 +84,7 @@ template <class Record, class Done>
     return in;
 }
 
+/// The same to the end of the text.
 template <class Record>
 [[nodiscard]] constexpr cursor read_fields(cursor in, Record& record) noexcept
 {
