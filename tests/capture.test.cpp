@@ -2,11 +2,14 @@
 
 #include "skip.hpp"
 #include "support/child.hpp"
+#include "support/fixtures.hpp"
 #include "support/targets.hpp"
 
 #include <taskpeek/stack/capture.hpp>
 
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <random>
 #include <string>
@@ -15,6 +18,9 @@
 #include <csignal>
 
 #include <doctest/doctest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -153,6 +159,121 @@ TEST_CASE("capture: a thread that somebody traces is left to him, and he is name
     auto const c = st::brief_stop(p.main().value(), p.maps, stack);
     CHECK(c.outcome == st::capture_outcome::traced);
     CHECK(c.tracer.value == tracer.pid());
+}
+
+TEST_CASE("capture: a schedstat of zeros, or none, is no evidence: then the context switches are compared, and without them nothing holds")
+{
+    tp::tests::temporary_directory const folder;
+    auto const write = [&](char const* name, char const* text) { std::ofstream{folder.path() + "/" + name} << text; };
+    auto const directory = tp::io::open(AT_FDCWD, folder.path().c_str(), O_PATH | O_DIRECTORY, tp::kernel_file::task);
+    REQUIRE(directory);
+    auto const count = [&] { return st::detail::run_counter{directory.value().get()}.read(); };
+    using source = st::detail::run_count::source;
+    CHECK(count().from == source::none);
+    write("status", "Name:\tx\nvoluntary_ctxt_switches:\t5\nnonvoluntary_ctxt_switches:\t6\n");
+    CHECK(count() == st::detail::run_count{source::status, 5, 6});
+    write("schedstat", "0 0 0\n");
+    CHECK(count() == st::detail::run_count{source::status, 5, 6});
+    write("schedstat", "7 8 9\n");
+    CHECK(count() == st::detail::run_count{source::schedstat, 9, 7});
+}
+
+TEST_CASE("capture: a thread with no count of its runs is never taken as having held still")
+{
+    tp::tests::child const sleeper;
+    looked_at const p{sleeper.id()};
+    REQUIRE(reaches(p.process.value(), "S"));
+    // A root directory with the thread's real `syscall`, and nothing to tell whether it ran.
+    tp::tests::temporary_directory const folder;
+    auto const task = folder.path() + "/" + std::to_string(sleeper.pid()) + "/task/" + std::to_string(sleeper.pid());
+    std::filesystem::create_directories(task);
+    std::ifstream from{"/proc/" + std::to_string(sleeper.pid()) + "/syscall"};
+    std::ofstream{task + "/syscall"} << from.rdbuf();
+    auto const process = tp::process::open(sleeper.id(), folder.path().c_str());
+    REQUIRE(process);
+    auto const thread = process.value().thread(tp::tid{sleeper.pid()});
+    REQUIRE(thread);
+    auto stack = p.stack;
+    auto const c = st::no_stop(thread.value(), p.maps, stack);
+    CHECK(c.outcome == st::capture_outcome::moved);
+    CHECK(c.stack.empty());
+}
+
+TEST_CASE("capture: signals that come while a thread is stopped again and again all arrive")
+{
+    tp::tests::target_program target{"odd", {"counting"}};
+    REQUIRE(target.is_ready());
+    looked_at const p{target.id()};
+    REQUIRE(p.process);
+    constexpr int signals = 400;
+    tp::tests::child const sender{[] {}, [&] {
+        for (int i = 0; i < signals; ++i) {
+            if (::sigqueue(target.pid(), SIGRTMIN, sigval{}) != 0) _exit(1);
+            usleep(100);
+        }
+    }};
+    auto stack = p.stack;
+    auto const thread = p.main();
+    unsigned captured = 0, looks = 0;
+    for (siginfo_t ended{}; ended.si_pid == 0; ++looks) {
+        captured += st::brief_stop(thread.value(), p.maps, stack).outcome == st::capture_outcome::captured;
+        REQUIRE(::waitid(P_PID, static_cast<id_t>(sender.pid()), &ended, WEXITED | WNOHANG | WNOWAIT) == 0);
+    }
+    CHECK(captured == looks);
+    target.send();
+    CHECK(target.line(20000) == std::to_string(signals));
+}
+
+TEST_CASE("capture: stops by signals that come in between are neither lost nor made up")
+{
+    tp::tests::child const sleeper;
+    looked_at const p{sleeper.id()};
+    REQUIRE(p.process);
+    auto stack = p.stack;
+    auto const thread = p.main();
+    for (int i = 0; i < 100; ++i) {
+        ::kill(sleeper.pid(), SIGSTOP);
+        auto const c = st::brief_stop(thread.value(), p.maps, stack); // before, while or after it stops
+        CHECK(c.outcome == st::capture_outcome::captured);
+        REQUIRE(reaches(p.process.value(), "T"));
+        ::kill(sleeper.pid(), SIGCONT);
+        (void)st::brief_stop(thread.value(), p.maps, stack);
+        REQUIRE(reaches(p.process.value(), "S"));
+    }
+}
+
+TEST_CASE("capture: who refuses is said: credentials, or a filter of our own")
+{
+    tp::tests::child const sleeper;
+    looked_at const p{sleeper.id()};
+    REQUIRE(p.process);
+    REQUIRE(reaches(p.process.value(), "S"));
+    auto const asks = [&](void (*prepare)(), st::refusal wanted_of_stop, bool quiet_works) {
+        tp::tests::child const reader{[] {}, [&] {
+            auto stack = p.stack;
+            prepare();
+            auto const stopped = st::brief_stop(p.main().value(), p.maps, stack);
+            auto const quiet = st::no_stop(p.main().value(), p.maps, stack);
+            bool const as_wanted = stopped.outcome == st::capture_outcome::failed && stopped.refused == wanted_of_stop;
+            bool const quiet_as_wanted = quiet_works ? quiet.outcome == st::capture_outcome::captured
+                                                     : quiet.refused == st::refusal::credentials;
+            _exit(as_wanted && quiet_as_wanted ? 0 : 1);
+        }};
+        int status = 0;
+        while (::waitpid(reader.pid(), &status, 0) < 0 && errno == EINTR) {}
+        return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    };
+    CHECK(asks([] {
+        sock_filter code[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                              BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ptrace, 0, 1),
+                              BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+                              BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+        sock_fprog const program{4, code};
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) _exit(2);
+    }, st::refusal::seccomp, true));
+    for (auto const rule : {st::refusal::credentials, st::refusal::yama, st::refusal::seccomp}) CHECK_FALSE(st::describe(rule).empty());
+    if (::geteuid() != 0) return;
+    CHECK(asks([] { if (setresuid(65534, 65534, 65534) != 0) _exit(2); }, st::refusal::credentials, false));
 }
 
 TEST_CASE("capture: a zombie has no stack")

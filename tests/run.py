@@ -215,7 +215,7 @@ def sanitized(what, label, compiler, options, suites, targets=(), without=frozen
 
 # The thread sanitizer gives each process, forked children too, a thread of its own and replaces what lies on their stacks: tests
 # that count another process's threads or look at its stacks would test that.
-NOT_UNDER_TSAN = frozenset({"capture", "facts", "headroom", "saved", "symbols", "unwind"})
+NOT_UNDER_TSAN = frozenset({"capture", "facts", "headroom", "saved", "symbols", "unwind", "unwind_places"})
 
 
 def lint():

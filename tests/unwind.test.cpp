@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 
 #include "skip.hpp"
+#include "support/looked_at.hpp"
 #include "support/sanitizers.hpp"
 #include "support/targets.hpp"
 
@@ -23,43 +24,11 @@
 
 namespace tp = taskpeek;
 namespace st = taskpeek::stack;
+using taskpeek::tests::contains_in_order;
+using taskpeek::tests::looked_at;
 using taskpeek::tests::skip;
 
 namespace {
-
-struct looked_at {
-    std::vector<char> memory = std::vector<char>(1u << 20);
-    std::vector<char> stack = std::vector<char>(1u << 20);
-    std::vector<char> rows = std::vector<char>(st::unwinder::typical_memory);
-    std::vector<st::frame> frames = std::vector<st::frame>(512);
-    tp::result<tp::process> process;
-    st::mapping_table maps;
-    std::unique_ptr<st::unwinder> unwinder;
-
-    explicit looked_at(tp::tgid id) : process{tp::process::open(id)}
-    {
-        if (!process) return;
-        auto const read = st::mapping_table::read(process.value(), memory);
-        if (read) maps = read.value();
-        unwinder = std::make_unique<st::unwinder>(maps, id, process.value().directory(), rows);
-    }
-    [[nodiscard]] st::thread_capture capture(tp::tid tid, bool stop)
-    {
-        auto const thread = process.value().thread(tid);
-        if (!thread) return {};
-        return stop ? st::brief_stop(thread.value(), maps, stack) : st::no_stop(thread.value(), maps, stack);
-    }
-    [[nodiscard]] st::unwound unwind(tp::tid tid, bool stop) { return unwinder->unwind(capture(tid, stop), frames); }
-    [[nodiscard]] st::thread_capture capture_main(bool stop) { return capture(tp::tid{process.value().id().tgid.value}, stop); }
-    [[nodiscard]] st::unwound unwind_main(bool stop) { return unwind(tp::tid{process.value().id().tgid.value}, stop); }
-    [[nodiscard]] std::vector<std::string> names(st::unwound const& of)
-    {
-        st::symbolizer symbols{*unwinder, process.value()};
-        std::vector<std::string> out;
-        for (auto const& f : of.frames) out.push_back(symbols.find(f).name);
-        return out;
-    }
-};
 
 /// What gdb says: for each thread its program counters, innermost first; without frames that it makes up for inlined and tail calls.
 std::map<int, std::vector<std::uint64_t>> ask_gdb(pid_t pid)
@@ -150,25 +119,6 @@ void compare(std::string const& flavour, bool with_inference)
                     << " frames inferred; brief_stop " << brief.same << " of " << brief.threads);
 }
 
-/// Waits until its first thread is blocked.
-[[nodiscard]] bool blocks(looked_at& p)
-{
-    for (int i = 0; i < 5000; ++i, usleep(1000))
-        if (p.capture_main(false).outcome == st::capture_outcome::captured) return true;
-    return false;
-}
-
-[[nodiscard]] bool contains_in_order(std::vector<std::string> const& names, std::vector<std::string> const& wanted)
-{
-    auto at = names.begin();
-    for (auto const& w : wanted) {
-        at = std::find_if(at, names.end(), [&](std::string const& n) { return n.find(w) != std::string::npos; });
-        if (at == names.end()) return false;
-        ++at;
-    }
-    return true;
-}
-
 } // namespace
 
 #if defined __x86_64__
@@ -176,7 +126,16 @@ TEST_CASE("unwind: 100 threads, -O2 without frame pointers: as gdb sees them") {
 TEST_CASE("unwind: 100 threads, -O0: as gdb sees them, frame pointers inferred") { compare("O0", true); }
 TEST_CASE("unwind: 100 threads, with frame pointers: as gdb sees them") { compare("fp", true); }
 TEST_CASE("unwind: 100 threads, with alloca: as gdb sees them") { compare("alloca", true); }
+TEST_CASE("unwind: 100 threads, with arrays of variable length: as gdb sees them") { compare("vla", true); }
+TEST_CASE("unwind: 100 threads, without -g: as gdb sees them") { compare("no-g", false); }
 TEST_CASE("unwind: 100 threads, stripped: as gdb sees them") { compare("stripped", false); }
+TEST_CASE("unwind: 100 threads, static: as gdb sees them") { compare("static", false); }
+TEST_CASE("unwind: 100 threads, described in .debug_frame alone: as gdb sees them") { compare("debug-frame", false); }
+TEST_CASE("unwind: 100 threads, by clang: as gdb sees them")
+{
+    if (::access(tp::tests::target_path("deep-clang").c_str(), X_OK) != 0) return skip("clang is not here to build the target");
+    compare("clang", false);
+}
 #endif
 
 TEST_CASE("unwind: a static program, by its known chain of calls")
@@ -208,7 +167,7 @@ TEST_CASE("unwind: through a signal handler to what it interrupted")
         tp::tests::target_program target{"odd", {"signal"}};
         REQUIRE(target.is_ready());
         looked_at p{target.id()};
-        REQUIRE(blocks(p));
+        REQUIRE(p.blocks());
         auto const u = p.unwind_main(stop);
         CHECK(u.is_complete());
         CHECK(contains_in_order(p.names(u), {"read", "wait_here", "handler", "raise_it", "main"}));
@@ -223,7 +182,7 @@ TEST_CASE("unwind: from a handler on an alternate stack to the stack that it int
         tp::tests::target_program target{"odd", {"altstack"}};
         REQUIRE(target.is_ready());
         looked_at p{target.id()};
-        REQUIRE(blocks(p));
+        REQUIRE(p.blocks());
         auto const whole = p.capture_main(stop);
         CHECK_FALSE(whole.other.empty());
         CHECK(whole.copy_is_whole);
@@ -251,7 +210,7 @@ TEST_CASE("unwind: while an exception is in flight, through the C++ run-time")
     tp::tests::target_program target{"odd", {"exception"}};
     REQUIRE(target.is_ready());
     looked_at p{target.id()};
-    REQUIRE(blocks(p));
+    REQUIRE(p.blocks());
     for (bool const stop : {false, true}) {
         auto const u = p.unwind_main(stop);
         CHECK(u.is_complete());
@@ -265,7 +224,7 @@ TEST_CASE("unwind: code without call frame information is passed by its frame po
     tp::tests::target_program target{"odd", {"jit"}};
     REQUIRE(target.is_ready());
     looked_at p{target.id()};
-    REQUIRE(blocks(p));
+    REQUIRE(p.blocks());
     auto const u = p.unwind_main(true);
     CHECK(u.is_complete());
     CHECK(contains_in_order(p.names(u), {"wait_here", "jitted;function", "call_jitted", "main"}));

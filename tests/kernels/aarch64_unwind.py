@@ -24,6 +24,8 @@ PROGRAMS = {
     "call frame information": ["tests/cfi.test.cpp", "-DDOCTEST_CONFIG_IMPLEMENT_WITH_MAIN"],
     "registers": ["tests/machine.test.cpp", "-DDOCTEST_CONFIG_IMPLEMENT_WITH_MAIN"],
     "its own stack": ["tests/aarch64/unwind_self.cpp"],
+    "its own stack, not optimized": ["tests/aarch64/unwind_self.cpp", "-O0"],
+    "its own stack, optimized": ["tests/aarch64/unwind_self.cpp", "-O2"],
     "its own stack, return addresses signed": ["tests/aarch64/unwind_self.cpp", "-mbranch-protection=standard"],
 }
 with tempfile.TemporaryDirectory() as scratch:

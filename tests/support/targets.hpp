@@ -17,13 +17,20 @@
 
 namespace taskpeek::tests {
 
-/// A running program of tests/targets. It prints a line when it is ready; it ends with this object.
+/// Where a program of tests/targets is.
+[[nodiscard]] inline std::string target_path(std::string const& name)
+{
+    auto const* const folder = std::getenv("TASKPEEK_TARGETS");
+    return std::string{folder != nullptr ? folder : "build/g++/tests/targets"} + "/" + name;
+}
+
+/// A running program of tests/targets, or of a path of its own. It prints a line when it is ready; it ends with this object.
 class target_program {
 public:
-    explicit target_program(std::string const& name, std::vector<std::string> arguments = {})
+    /// \p prepare runs in the child before the program does.
+    explicit target_program(std::string const& name, std::vector<std::string> arguments = {}, void (*prepare)() = [] {})
     {
-        auto const* const folder = std::getenv("TASKPEEK_TARGETS");
-        auto const path = std::string{folder != nullptr ? folder : "build/g++/tests/targets"} + "/" + name;
+        auto const path = name.starts_with('/') ? name : target_path(name);
         int in[2], out[2];
         if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0) std::abort();
         auto const parent = getpid();
@@ -32,6 +39,8 @@ public:
             end_with_parent(parent);
             dup2(in[0], 0);
             dup2(out[1], 1);
+            prepare();
+            end_with_parent(parent);
             std::vector<char*> argv{const_cast<char*>(path.c_str())};
             for (auto& a : arguments) argv.push_back(a.data());
             argv.push_back(nullptr);
@@ -62,6 +71,9 @@ public:
     [[nodiscard]] bool is_ready() const { return ready_; }
     [[nodiscard]] pid_t pid() const { return pid_; }
     [[nodiscard]] taskpeek::tgid id() const { return taskpeek::tgid{pid_}; }
+
+    /// Lets it go on: it waits for a byte.
+    void send() const { (void)!::write(in_, "\n", 1); }
 
     /// The next line that it prints within \p milliseconds; empty if there is none.
     [[nodiscard]] std::string line(int milliseconds)

@@ -71,7 +71,10 @@ volatile int sink;
 
 [[gnu::noinline]] long deep_in_program(int left, int kind)
 {
-#if defined TASKPEEK_WITH_ALLOCA
+#if defined TASKPEEK_WITH_VLA
+    char volatile room[16 + 8 * (left % 5 + 5)];
+    room[0] = static_cast<char>(left);
+#elif defined TASKPEEK_WITH_ALLOCA
     char volatile* room = static_cast<char*>(alloca(static_cast<size_t>(16 + 8 * (left % 5))));
     room[0] = static_cast<char>(left);
 #else

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-// Threads in unusual places: `odd signal`, `odd altstack`, `odd spin`, `odd running`, `odd exception`, `odd jit`. Prints "ready".
+// Threads in unusual places: `odd signal`, `odd altstack`, `odd spin`, `odd running`, `odd exception`, `odd jit`, `odd step`,
+// `odd counting`, `odd unloaded LIBRARY`. Prints "ready".
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -86,6 +88,66 @@ struct waits_at_the_end {
 #endif
 }
 
+/// What is stepped through, an instruction at a time: calls through the PLT, bound on the way; alloca, many saved registers, a leaf.
+[[gnu::noinline]] long leaf(long a, long b) { return a * b + (a ^ b); }
+[[gnu::noinline]] long with_alloca(long n)
+{
+    char volatile* const room = static_cast<char*>(__builtin_alloca(static_cast<size_t>(16 + n % 64)));
+    room[0] = static_cast<char>(n);
+    return leaf(n, room[0]) + getppid();
+}
+[[gnu::noinline]] long with_registers(long a, long b, long c, long d)
+{
+    for (long i = 0; i < 3; ++i) {
+        a += leaf(b, c) + d;
+        b ^= with_alloca(a & 63);
+        c -= static_cast<long>(strlen(getenv("HOME") == nullptr ? "" : "home"));
+        d += a + b + c;
+    }
+    return a + b + c + d;
+}
+[[gnu::noinline]] void step_here()
+{
+    wait_here();
+    for (;;) sink = static_cast<int>(with_registers(sink, 2, 3, 4));
+}
+
+int volatile received;
+void count(int) { received = received + 1; }
+
+/// Counts signals until its input ends, and says how many there were.
+void count_signals()
+{
+    struct sigaction action{};
+    action.sa_handler = count;
+    sigaction(SIGRTMIN, &action, nullptr);
+    wait_here();
+    for (char end; read(0, &end, 1) < 0;) {}
+    printf("%d\n", received);
+    fflush(stdout);
+    pause();
+}
+
+void* library;
+long (*through)(int, int, long (*)(int, int));
+long wait_inside(int, int) { wait_here(); return 1; }
+void* call_into_library(void*) { return reinterpret_cast<void*>(through(0, 0, wait_inside)); }
+
+/// A thread in a library that is unloaded under it.
+void unloaded(char const* path)
+{
+    library = dlopen(path, RTLD_NOW);
+    if (library == nullptr) _exit(1);
+    through = reinterpret_cast<long (*)(int, int, long (*)(int, int))>(dlsym(library, "deep_through_library"));
+    pthread_t t;
+    pthread_create(&t, nullptr, call_into_library, nullptr);
+    usleep(50000);
+    dlclose(library);
+    puts("unloaded");
+    fflush(stdout);
+    pthread_join(t, nullptr); // it waits for the end of our input
+}
+
 } // namespace
 
 int main(int argc, char** argv)
@@ -109,6 +171,12 @@ int main(int argc, char** argv)
         try { throws(); } catch (int) { sink = 3; }
     } else if (is("jit")) {
         call_jitted();
+    } else if (is("step")) {
+        step_here();
+    } else if (is("counting")) {
+        count_signals();
+    } else if (is("unloaded")) {
+        unloaded(argv[2]);
     } else {
         wait_here();
     }

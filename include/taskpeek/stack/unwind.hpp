@@ -801,7 +801,7 @@ private:
             if (i != 0) {
                 if (byte(i) != 0x48) continue;
                 byte_cursor number{{code + i + 3, 4}};
-                if (byte(i + 1) == 0x83 && byte(i + 2) == 0xec) room = static_cast<std::int8_t>(byte(i + 3));        // sub $N, %rsp
+                if (byte(i + 1) == 0x83 && byte(i + 2) == 0xec) room = byte(i + 3) < 0x80 ? byte(i + 3) : -1;        // sub $N, %rsp
                 else if (byte(i + 1) == 0x81 && byte(i + 2) == 0xec) room = static_cast<std::int32_t>(number.u32()); // sub $N, %rsp
                 else if (byte(i + 1) == 0x83 && byte(i + 2) == 0xc4 && byte(i + 3) == 0x80) room = 128;              // add $-128, %rsp
                 else continue;
