@@ -10,7 +10,7 @@ import pathlib
 import re
 import tempfile
 
-from programs import Checks, Child, call, check_usage, recorded
+from programs import IS_ROOT, NOBODY, Checks, Child, call, check_usage, recorded
 
 checks = Checks()
 NAMES = ["\x1b]0;x\x07", "<script>alert(1)<", "=1+1", "quote\"d", "new\nline", "-dash", "@at", "\udcff\udcfe", "\u202egnp.exe"]
@@ -66,6 +66,9 @@ with Child(MAP_NAMES, env={**os.environ, "NAMES": repr(NAMES), "FOLDER": scratch
     picture = shown.json
     checks.equal("it ends well", (shown.status, shown.err), (0, ""))
     checks.equal("the process is named", picture["tgid"], pid)
+    keys = {"start", "end", "class", "evidence", "perms", "offset", "path"}
+    checks.true("every range has the same keys", all(keys <= r.keys() for r in picture["user"]), picture["user"][0])
+    checks.true("every kernel region too", all({"start", "end", "name", "source"} <= r.keys() for r in picture["kernel"]))
     user, kernel = picture["user"], picture["kernel"]
     border = int(kernel[0]["start"], 16)
     checks.true("the user half tiles", tiles(user, 0, border), user[-1])
@@ -76,7 +79,7 @@ with Child(MAP_NAMES, env={**os.environ, "NAMES": repr(NAMES), "FOLDER": scratch
     wanted = {tuple(int(a, 16) for a in line.split()[0].split("-")) for line in lines if "[vsyscall]" not in line}
     found = set()
     for r in user:
-        if "perms" in r:
+        if r["perms"]:
             vma = r.get("vma", r)
             found.add((int(vma["start"], 16), int(vma["end"], 16)))
     checks.equal("every vma of maps is there", found, wanted)
@@ -101,10 +104,36 @@ with Child(MAP_NAMES, env={**os.environ, "NAMES": repr(NAMES), "FOLDER": scratch
     located = call("show_vas", pid, "--locate", heap["start"])
     checks.true("an arrow points at the address", [line for line in located.text.splitlines() if f"<== {heap['start']}" in line and "heap" in line], located.text)
     checks.equal("a bad address is refused", call("show_vas", pid, "--locate", "xyz").status, 2)
+    inside = int(heap["start"], 16) + 0x123
+    told = call("show_vas", pid, "--locate", f"{inside:x},16").text  # as maps prints addresses
+    checks.true("where it points to is told", f"{inside:#x} is 0x123 bytes into heap" in told and f"<== {inside:#x}" in told, told[-500:])
+    far = call("show_vas", pid, "--locate", f"{int(heap['start'], 16) - 1:#x},8192").text
+    checks.equal("all that a stretch meets is pointed at", len(re.findall("<==", far)), 2)
+    checks.equal("the kernel's half can be pointed at", len(re.findall("<== 0xffff", call("show_vas", pid, "--locate", "0xffff888000001000").text)), 1)
+    for columns in (40, 80, 200):
+        env = {**os.environ, "COLUMNS": str(columns)}
+        lines = call("show_vas", pid, "--color", "always", env=env).text.split("\n\n")[0].splitlines()
+        widths = [len(re.sub("\x1b\\[[0-9;]*m", "", line)) for line in lines]
+        checks.true(f"the map fits {columns} columns", max(widths) <= columns, max(widths))
+    by_name = [line for line in call("show_vas", pid, env={**os.environ, "COLUMNS": "80"}).text.splitlines() if "…" in line]
+    checks.true("of a long path the end is shown", any(line.endswith((".so.6", ".so.2")) for line in by_name), by_name[:5])
+    checks.true("NO_COLOR and pipes are heeded", b"\x1b[" not in call("show_vas", pid, env={**os.environ, "NO_COLOR": "1"}).out)
+    checks.true("memory by class", re.search(r"^ +[0-9.]+ [KM]iB +[0-9.]+ % +library_text +█", plain.text, re.M), plain.text[-2000:])
+    with_pages = [r for r in user if "pages" in r]
+    checks.true("pages are told with --smaps", len(with_pages) > 20 and all(0 <= r["pages"]["present"] for r in with_pages), with_pages[:2])
     narrow = call("show_vas", pid, "--user")
+    checks.equal("then JSON has no kernel", call("show_vas", pid, "--user", "--json").json["kernel"], [])
     checks.true("the user half alone", "direct_map" not in narrow.text and "main_stack" in narrow.text)
     upper = call("show_vas", pid, "--kernel")
     checks.true("the kernel's half alone", "direct_map" in upper.text and "main_stack" not in upper.text)
+
+    checks.equal("then JSON has no user half", call("show_vas", pid, "--kernel", "--json").json["user"], [])
+    if IS_ROOT:
+        denied = call("show_vas", pid, user=NOBODY)
+        checks.true("who may not look is told so", denied.status == 1 and "denied" in denied.err and denied.out == b"", denied.err)
+        kernel_alone = call("show_vas", pid, "--kernel", user=NOBODY)
+        checks.true("the kernel's half is for everybody", kernel_alone.status == 0 and "direct_map" in kernel_alone.text, kernel_alone.err)
+        checks.true("with what is hidden, and why", "is hidden" in kernel_alone.text, kernel_alone.text[-300:])
 
     rows_file = os.path.join(scratch.name, "rows.csv")
     checks.equal("CSV is written", call("show_vas", pid, "--csv", rows_file).status, 0)
@@ -144,7 +173,12 @@ ready()
 with Child(MANY) as child:
     folded = call("show_vas", child.pid, "--user").text
     lines = folded.splitlines()
-    checks.true("ten thousand vmas fold", len(lines) < 400 and re.search(r"\d{3,} times anonymous \+ anonymous", folded), lines[:40])
+    checks.true("ten thousand vmas fold", len(lines) < 400 and re.search(r"\d{3,} times anonymous rw-p \+ anonymous r--p|\d{3,} times anonymous r--p \+ anonymous rw-p", folded), lines[:40])
+    one = re.search(r"^ *([0-9a-f]+) \|.*\| \d{4,} times anonymous", folded, re.M)
+    inside = int(one[1], 16) - 100 * 4096
+    located = call("show_vas", child.pid, "--user", "--locate", f"{inside:#x}").text
+    checks.true("what is pointed at is not folded", re.search(rf"<== {inside:#x} anonymous +4 KiB", located), located[:200])
+    checks.true("but what is around it", len(located.splitlines()) < 400 and len(re.findall("times anonymous", located)) >= 2)
     page_file = os.path.join(scratch.name, "many.html")
     call("show_vas", child.pid, "--html", page_file)
     checks.true("their page is 3 MiB at most", os.path.getsize(page_file) <= 3 << 20, os.path.getsize(page_file))
