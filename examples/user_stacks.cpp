@@ -9,11 +9,16 @@
 #include <taskpeek/stack/symbols.hpp>
 #include <taskpeek/stack/unwind.hpp>
 
+#if EXAMPLES_LIBDW
+#include <taskpeek/stack/debuginfo.hpp>
+#endif
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -33,26 +38,40 @@ struct wish {
     bool stop = false;
     bool together = false;
     bool kernel = false;
+    bool inlines = false;
     bool merge = false;
     bool as_json = false;
     bool folded = false;
     unsigned samples = 1;
     unsigned interval = 10; // ms
     std::string flame_graph;
+
+    [[nodiscard]] bool is_counted() const { return folded || !flame_graph.empty(); }
 };
 
-/// Where a call is, in words. Many frames share one.
+// Thousands of frames are printed, few are different: what is common to them is made once, and the rest without a formatter.
+void append_hex(std::string& out, std::uint64_t n, unsigned least_digits = 1)
+{
+    unsigned digits = least_digits;
+    while (digits < 16 && n >> 4 * digits != 0) ++digits;
+    while (digits-- > 0) out += "0123456789abcdef"[n >> 4 * digits & 15];
+}
+
+/// A call of the source, in words.
 struct place {
-    std::string symbol;
-    std::string module;
-    std::uint64_t offset = 0;
-    std::string text;         ///< `f+0x1 from /lib/x`, harmless to a terminal
+    std::string name;         ///< harmless, for folded stacks; empty where it is not known
+    std::string text;         ///< `f+0x1 at f.c:12 from /lib/x`, harmless
+    std::string fields;       ///< of JSON: `"symbol":…,"offset":…,"module":…`
+    bool inlined = false;     ///< into the next one
 };
 
-/// One call, ready to be shown.
+/// The calls at one pc, innermost first: inlined ones, and the function that was called.
+using places = std::vector<place>;
+
+/// One frame, ready to be shown.
 struct shown_frame {
     std::uint64_t pc = 0;
-    std::shared_ptr<place const> at;
+    std::shared_ptr<places const> at;
     bool kernel = false;
     st::frame_quality quality = st::frame_quality::exact;
     bool signal_frame = false;
@@ -60,8 +79,7 @@ struct shown_frame {
     /// Without what differs from thread to thread.
     friend bool operator==(shown_frame const& a, shown_frame const& b)
     {
-        return a.pc == b.pc && a.at->symbol == b.at->symbol && a.at->offset == b.at->offset && a.kernel == b.kernel &&
-               a.quality == b.quality;
+        return a.pc == b.pc && (a.at == b.at || a.at->back().text == b.at->back().text) && a.kernel == b.kernel && a.quality == b.quality;
     }
 };
 
@@ -74,6 +92,8 @@ struct shown_thread {
     st::stack_end end = st::stack_end::not_captured;
     std::string syscall;      ///< `read(0x3, …)`
     std::string note;         ///< why something is not shown
+    bool vanished = false;
+    std::uint64_t pause = 0;  ///< ns
     std::vector<shown_frame> frames;
 
     [[nodiscard]] bool is_told() const
@@ -83,7 +103,10 @@ struct shown_thread {
     }
 
     /// Do two threads stand at the same place?
-    [[nodiscard]] bool stands_with(shown_thread const& o) const { return frames == o.frames && outcome == o.outcome && end == o.end; }
+    [[nodiscard]] bool stands_with(shown_thread const& o) const
+    {
+        return frames == o.frames && outcome == o.outcome && end == o.end && note == o.note;
+    }
 };
 
 /// Memory to lend, as it comes: pages that are never used cost nothing.
@@ -106,21 +129,32 @@ public:
         if (auto const abi = st::abi_of(process)) abi_ = abi.value();
     }
 
+    /// Before a look: has the process mapped other files since the last one?
     [[nodiscard]] tp::result<void> refresh_maps()
     {
+        for (auto const key : fleeting_) places_.erase(key);
+        fleeting_.clear();
+        auto maps = st::mapping_table::read(process_, spare_memory_);
+        while (!maps && maps.error().code == tp::errc::truncated && spare_memory_.size() < std::size_t{1} << 30) {
+            spare_memory_ = lent_bytes{spare_memory_.size() * 4};
+            maps = st::mapping_table::read(process_, spare_memory_);
+        }
+        if (!maps && maps.error().code == tp::errc::kernel_thread) maps = st::mapping_table{};
+        if (!maps) return maps.error();
+        if (unwinder_ && are_equal(maps.value(), maps_)) return tp::success();
         names_.reset();
         places_.clear();
+#if EXAMPLES_LIBDW
+        lines_.reset();
+#endif
         unwinder_.reset();
-        for (std::size_t size = maps_memory_.size();; size *= 4) {
-            if (size != maps_memory_.size()) maps_memory_ = lent_bytes{size};
-            auto maps = st::mapping_table::read(process_, maps_memory_);
-            if (!maps && maps.error().code == tp::errc::truncated && size < std::size_t{1} << 30) continue;
-            if (!maps) return maps.error();
-            maps_ = maps.value();
-            break;
-        }
+        std::swap(maps_memory_, spare_memory_);
+        maps_ = maps.value();
         unwinder_ = std::make_unique<st::unwinder>(maps_, process_.id().tgid, process_.directory(), unwind_memory_);
         names_ = std::make_unique<st::symbolizer>(*unwinder_, process_);
+#if EXAMPLES_LIBDW
+        if (wish_.inlines) lines_ = std::make_unique<st::debug_info>(*unwinder_);
+#endif
         return tp::success();
     }
 
@@ -145,18 +179,18 @@ public:
             out.state = stat.value().state.letter;
         }
         out.outcome = capture.outcome;
+        out.vanished = capture.outcome == st::capture_outcome::failed && capture.why.code == tp::errc::vanished;
+        out.pause = capture.pause.count;
         add_kernel_side(out, kernel);
         if (capture.in_syscall) add_syscall(out, capture);
-        auto const unwound = unwinder_->unwind(capture, frames_);
-        out.end = unwound.end;
-        for (auto const& f : unwound.frames) {
-            auto& at = places_[f.pc.value << 1 | (f.is_return ? 1u : 0u)];
-            if (!at) {
-                auto const symbol = names_->find(f);
-                at = make_place(symbol.name, symbol.offset, symbol.module, "from");
-            }
-            out.frames.push_back({f.pc.value, at, false, f.quality, f.signal_frame});
+        auto unwound = unwinder_->unwind(capture, frames_);
+        while (unwound.end == st::stack_end::too_many_frames && frames_.size() < most_frames) {
+            frames_.resize(frames_.size() * 8);
+            unwound = unwinder_->unwind(capture, frames_);
         }
+        out.end = unwound.end;
+        out.frames.reserve(out.frames.size() + unwound.frames.size());
+        for (auto const& f : unwound.frames) out.frames.push_back({f.pc.value, places_of(f), false, f.quality, f.signal_frame});
         if (capture.outcome == st::capture_outcome::failed) {
             auto const message = capture.why.message();
             add_note(out, message.view());
@@ -168,13 +202,61 @@ public:
     }
 
 private:
-    [[nodiscard]] static std::shared_ptr<place const> make_place(std::string_view symbol, std::uint64_t offset, std::string_view module,
-                                                                 std::string_view preposition)
+    static constexpr std::size_t most_frames = 1u << 18;
+
+    [[nodiscard]] static bool are_equal(st::mapping_table const& a, st::mapping_table const& b)
     {
-        place p{std::string{symbol}, std::string{module}, offset, "??"};
-        if (!symbol.empty()) p.text = fmt::format("{}+{:#x}", harmless(symbol), offset);
+        return std::ranges::equal(a.all(), b.all(), [&](st::mapping const& x, st::mapping const& y) {
+            return x.start == y.start && x.end == y.end && x.offset == y.offset && x.inode == y.inode && x.dev == y.dev &&
+                   x.perms == y.perms && a.path(x) == b.path(y);
+        });
+    }
+
+    [[nodiscard]] std::shared_ptr<places const> places_of(st::frame const& f)
+    {
+        auto const key = f.pc.value << 1 | (f.is_return ? 1u : 0u);
+        auto& known = places_[key];
+        if (known) return known;
+        auto const symbol = names_->find(f);
+        if (symbol.module_offset == 0) fleeting_.push_back(key); // a JIT's: it may be another's at the next look
+        places all;
+#if EXAMPLES_LIBDW
+        if (lines_) {
+            auto calls = lines_->find(f.lookup_pc());
+            // The symbol table knows the whole name of what was called, debug information those of what was inlined.
+            if (calls.empty() || calls.back().inlined) calls.emplace_back();
+            for (auto const& call : calls) {
+                bool const last = &call == &calls.back();
+                auto const& name = last && !symbol.name.empty() ? symbol.name : call.function;
+                bool const has_offset = last && !symbol.name.empty();
+                all.push_back(make_place(name, has_offset ? &symbol.offset : nullptr, symbol.module, "from", call.file, call.line,
+                                         call.column, call.inlined));
+            }
+            return known = std::make_shared<places const>(std::move(all));
+        }
+#endif
+        all.push_back(make_place(symbol.name, &symbol.offset, symbol.module, "from"));
+        return known = std::make_shared<places const>(std::move(all));
+    }
+
+    [[nodiscard]] static place make_place(std::string_view name, std::uint64_t const* offset, std::string_view module,
+                                          std::string_view preposition, std::string_view file = {}, unsigned line = 0,
+                                          unsigned column = 0, bool inlined = false)
+    {
+        place p{harmless(name), "??", {}, inlined};
+        if (!name.empty()) {
+            p.text = p.name;
+            if (offset != nullptr) { p.text += "+0x"; append_hex(p.text, *offset); }
+        }
+        if (line != 0) p.text += fmt::format(" at {}:{}", harmless(file), line);
         if (!module.empty()) p.text += fmt::format(" {} {}", preposition, harmless(module));
-        return std::make_shared<place const>(std::move(p));
+        if (inlined) p.text += "  (inlined)";
+        auto const text_or_null = [](std::string_view text) { return text.empty() ? std::string{"null"} : json_of(text).dump(); };
+        p.fields = fmt::format(R"("symbol":{},"offset":{},"module":{})", text_or_null(name),
+                               name.empty() || offset == nullptr ? "null" : std::to_string(*offset), text_or_null(module));
+        if (line != 0) p.fields += fmt::format(R"(,"file":{},"line":{},"column":{})", text_or_null(file), line, column);
+        if (inlined) p.fields += R"(,"inlined":true)";
+        return p;
     }
 
     static void add_note(shown_thread& out, std::string_view note)
@@ -196,16 +278,18 @@ private:
             return;
         }
         for (auto const f : kernel.frames.value().frames)
-            out.frames.push_back({f.pc.raw(), make_place(f.base_name(), f.offset.count, f.module, "in"), true,
-                                  f.reliable ? st::frame_quality::exact : st::frame_quality::inferred, false});
+            out.frames.push_back({f.pc.raw(), std::make_shared<places const>(1, make_place(f.base_name(), &f.offset.count, f.module, "in")),
+                                  true, f.reliable ? st::frame_quality::exact : st::frame_quality::inferred, false});
     }
 
     void add_syscall(shown_thread& out, st::thread_capture const& capture) const
     {
         auto const name = abi_ ? st::syscall_name(*abi_, capture.syscall_nr) : std::string_view{};
-        out.syscall = name.empty() ? fmt::format("system call {}", capture.syscall_nr) : std::string{name};
-        out.syscall += '(';
-        for (std::size_t i = 0; i < 6; ++i) out.syscall += fmt::format("{}{:#x}", i == 0 ? "" : ", ", capture.syscall_args[i]);
+        out.syscall = name.empty() ? "system call " + std::to_string(capture.syscall_nr) : std::string{name};
+        for (std::size_t i = 0; i < 6; ++i) {
+            out.syscall += i == 0 ? "(0x" : ", 0x";
+            append_hex(out.syscall, capture.syscall_args[i]);
+        }
         out.syscall += ')';
     }
 
@@ -214,128 +298,262 @@ private:
     std::optional<st::syscall_abi> abi_;
     st::mapping_table maps_;
     lent_bytes maps_memory_{1u << 20};
+    lent_bytes spare_memory_{1u << 20};
     lent_bytes unwind_memory_{st::unwinder::typical_memory};
     lent_bytes stack_memory_{8u << 20};
-    std::vector<st::frame> frames_ = std::vector<st::frame>(4096);
+    std::vector<st::frame> frames_ = std::vector<st::frame>(512);
     std::unique_ptr<st::unwinder> unwinder_;
     std::unique_ptr<st::symbolizer> names_;
-    std::unordered_map<std::uint64_t, std::shared_ptr<place const>> places_;
+#if EXAMPLES_LIBDW
+    std::unique_ptr<st::debug_info> lines_;
+#endif
+    std::unordered_map<std::uint64_t, std::shared_ptr<places const>> places_;
+    std::vector<std::uint64_t> fleeting_;
 };
 
-std::string name_of(shown_frame const& f)
-{
-    if (!f.at->symbol.empty()) return harmless(f.at->symbol);
-    return fmt::format("{:#x}", f.pc);
-}
+/// What is shown, as text, as JSON or counted; each thread at once, so that a long profile takes no more memory than its stacks differ.
+class report {
+public:
+    explicit report(wish const& w) : wish_{w}
+    {
+        text_.reserve(flushed_at + 4096);
+        if (w.as_json) text_ = fmt::format("{{\n  \"tgid\": {},\n  \"threads\": [", w.who.process.value);
+    }
 
-void print_frames(shown_thread const& t)
-{
-    std::size_t n = 0;
-    bool syscall_told = t.syscall.empty();
-    for (auto const& f : t.frames) {
-        if (!f.kernel && !syscall_told) {
-            fmt::print("    {}\n", t.syscall);
+    [[nodiscard]] bool complete() const { return complete_ && threads_ > 0; }
+    void fail() { complete_ = false; }
+    void fail(tp::error const& why)
+    {
+        complete_ = false;
+        if (wish_.as_json) error_ = why;
+        else complain(why);
+    }
+
+    void add(shown_thread&& t)
+    {
+        if (t.vanished && !wish_.who.thread) return; // it is no thread of the process any more
+        ++threads_;
+        complete_ &= t.is_told();
+        if (wish_.is_counted()) count(t);
+        if (wish_.as_json) print_json_of(t);
+        else if (wish_.is_counted()) return;
+        else if (wish_.merge) merge(std::move(t));
+        else print(t, {});
+    }
+
+    void close()
+    {
+        for (auto const& m : merged_) print(m.stack, m.ids);
+        if (wish_.as_json) {
+            text_ += threads_ == 0 ? "]" : "\n  ]";
+            if (error_) text_ += ",\n  " + json_of(*error_).dump().substr(1, std::string::npos);
+            else text_ += "\n}";
+            text_ += '\n';
+        } else if (wish_.folded) {
+            for (auto const& [line, n] : counts_) text_ += fmt::format("{} {}\n", line, n);
+        }
+        flush();
+        if (!wish_.flame_graph.empty() && !write_flame_graph()) {
+            complain(fmt::format("{} could not be written", wish_.flame_graph));
+            complete_ = false;
+        }
+    }
+
+private:
+    static constexpr std::size_t flushed_at = 64u << 10;
+
+    struct merged {
+        shown_thread stack;
+        std::vector<std::string> ids;
+    };
+
+    void flush()
+    {
+        if (std::fwrite(text_.data(), 1, text_.size(), stdout) != text_.size()) throw std::runtime_error{"the output could not be written"};
+        text_.clear();
+    }
+
+    static std::string title_of(shown_thread const& t) { return std::to_string(t.id.tid.value) + " \"" + harmless(t.comm) + '"'; }
+
+    void merge(shown_thread&& t)
+    {
+        auto id = title_of(t);
+        for (auto& m : merged_) {
+            if (!m.stack.stands_with(t)) continue;
+            m.ids.push_back(std::move(id));
+            return;
+        }
+        merged_.push_back({std::move(t), {std::move(id)}});
+    }
+
+    void print(shown_thread const& t, std::vector<std::string> const& ids)
+    {
+        if (printed_++ > 0) text_ += '\n';
+        text_ += "Thread ";
+        if (ids.size() > 1) {
+            for (auto const& id : ids) (text_ += id) += &id == &ids.back() ? "" : ", ";
+            text_ += fmt::format(" ({} threads)\n", ids.size());
+        } else {
+            (((text_ += title_of(t)) += " (") += harmless({&t.state, 1})) += ")\n";
+        }
+        std::size_t n = 0;
+        bool syscall_told = t.syscall.empty();
+        auto const tell_syscall = [&] {
+            if (!syscall_told) ((text_ += "    ") += t.syscall) += '\n';
             syscall_told = true;
+        };
+        for (auto const& f : t.frames) {
+            if (!f.kernel) tell_syscall();
+            for (auto const& p : *f.at) print_frame(n++, f, p);
         }
-        auto line = f.kernel ? fmt::format("#{:<3} [kernel] {}", n, f.at->symbol.empty() ? name_of(f) : f.at->text)
-                             : fmt::format("#{:<3} 0x{:016x} in {}", n, f.pc, f.at->text);
-        if (f.signal_frame) line += "  <signal handler called>";
-        if (f.quality != st::frame_quality::exact) line += fmt::format("  ({})", st::name_of(f.quality));
-        fmt::print("{}\n", line);
-        ++n;
+        tell_syscall();
+        if (t.outcome != st::capture_outcome::captured) text_ += fmt::format("    ({})\n", st::name_of(t.outcome));
+        else if (t.end != st::stack_end::complete) text_ += fmt::format("    (truncated: {})\n", st::name_of(t.end));
+        if (!t.note.empty()) text_ += fmt::format("    ({})\n", harmless(t.note));
+        if (text_.size() > flushed_at) flush();
     }
-    if (!syscall_told) fmt::print("    {}\n", t.syscall);
-    if (t.outcome != st::capture_outcome::captured) fmt::print("    ({})\n", st::name_of(t.outcome));
-    else if (t.end != st::stack_end::complete) fmt::print("    (truncated: {})\n", st::name_of(t.end));
-    if (!t.note.empty()) fmt::print("    ({})\n", harmless(t.note));
-}
 
-void print_text(std::vector<shown_thread> const& threads, bool merge)
-{
-    std::vector<bool> done(threads.size());
-    for (std::size_t i = 0; i < threads.size(); ++i) {
-        if (done[i]) continue;
-        std::string ids = fmt::format("{} \"{}\"", threads[i].id.tid.value, harmless(threads[i].comm));
-        std::size_t count = 1;
-        for (std::size_t k = i + 1; merge && k < threads.size(); ++k) {
-            if (done[k] || !threads[k].stands_with(threads[i])) continue;
-            done[k] = true;
-            ++count;
-            ids += fmt::format(", {} \"{}\"", threads[k].id.tid.value, harmless(threads[k].comm));
+    void print_frame(std::size_t n, shown_frame const& f, place const& p)
+    {
+        auto const number = std::to_string(n);
+        ((text_ += '#') += number).append(number.size() < 4 ? 4 - number.size() : 1, ' ');
+        if (f.kernel) {
+            text_ += "[kernel] ";
+            if (p.name.empty()) { text_ += "0x"; append_hex(text_, f.pc); }
+            else text_ += p.text;
+        } else {
+            text_ += "0x";
+            append_hex(text_, f.pc, 16);
+            (text_ += " in ") += p.text;
         }
-        fmt::print("{}Thread {} {}\n", i == 0 ? "" : "\n", ids, count > 1 ? fmt::format("({} threads)", count) : fmt::format("({})", threads[i].state));
-        print_frames(threads[i]);
+        if (f.signal_frame) text_ += "  <signal handler called>";
+        if (f.quality != st::frame_quality::exact) ((text_ += "  (") += st::name_of(f.quality)) += ')';
+        text_ += '\n';
     }
-}
 
-json json_of_thread(shown_thread const& t)
-{
-    auto frames = json::array();
-    for (auto const& f : t.frames) {
-        json one = {{"pc", fmt::format("{:#x}", f.pc)}, {"kind", f.kernel ? "kernel" : "user"}, {"quality", std::string{st::name_of(f.quality)}}};
-        one["symbol"] = f.at->symbol.empty() ? json() : json_of(std::string_view{f.at->symbol});
-        one["offset"] = f.at->symbol.empty() ? json() : json(f.at->offset);
-        one["module"] = f.at->module.empty() ? json() : json_of(std::string_view{f.at->module});
-        if (f.signal_frame) one["signal_frame"] = true;
-        frames.push_back(std::move(one));
-    }
-    json out = {{"tid", t.id.tid.value}, {"comm", json_of(std::string_view{t.comm})}, {"state", std::string(1, t.state)},
-                {"outcome", std::string{st::name_of(t.outcome)}}, {"end", std::string{st::name_of(t.end)}}, {"frames", std::move(frames)}};
-    if (!t.syscall.empty()) out["syscall"] = t.syscall;
-    if (!t.note.empty()) out["note"] = json_of(std::string_view{t.note});
-    return out;
-}
-
-/// The calls of a stack, outermost first, as flame graphs want them.
-std::vector<std::string> calls_of(shown_thread const& t)
-{
-    std::vector<std::string> calls{harmless(t.comm)};
-    if (t.outcome == st::capture_outcome::captured && t.end != st::stack_end::complete)
-        calls.push_back(fmt::format("[truncated: {}]", st::name_of(t.end)));
-    // NOLINTNEXTLINE(modernize-loop-convert): outermost first
-    for (auto f = t.frames.rbegin(); f != t.frames.rend(); ++f) calls.push_back(name_of(*f) + (f->kernel ? "_[k]" : ""));
-    if (t.outcome == st::capture_outcome::running || t.outcome == st::capture_outcome::moved) calls.emplace_back("[running]");
-    else if (t.outcome != st::capture_outcome::captured) calls.push_back(fmt::format("[{}]", st::name_of(t.outcome)));
-    return calls;
-}
-
-/// `;` divides the calls of a folded stack, and a newline the stacks.
-std::string folded(std::vector<std::string> const& calls)
-{
-    std::string line;
-    for (auto const& call : calls) {
-        if (!line.empty()) line += ';';
-        for (char const c : call) {
-            if (c == ';') line += "\\x3b";
-            else line += c;
+    void print_json_of(shown_thread const& t)
+    {
+        text_ += threads_ == 1 ? "\n" : ",\n";
+        json rest = {{"comm", json_of(std::string_view{t.comm})}, {"state", json_of(std::string_view{&t.state, 1})},
+                     {"outcome", std::string{st::name_of(t.outcome)}}, {"end", std::string{st::name_of(t.end)}}};
+        if (!t.syscall.empty()) rest["syscall"] = t.syscall;
+        if (!t.note.empty()) rest["note"] = json_of(std::string_view{t.note});
+        if (wish_.stop) rest["pause_ns"] = t.pause;
+        auto const fields = rest.dump();
+        text_ += fmt::format("    {{\"tid\":{},{},\"frames\":[", t.id.tid.value, std::string_view{fields}.substr(1, fields.size() - 2));
+        bool first = true;
+        for (auto const& f : t.frames) {
+            for (auto const& p : *f.at) {
+                text_ += first ? "\n      {\"pc\":\"0x" : ",\n      {\"pc\":\"0x";
+                first = false;
+                append_hex(text_, f.pc);
+                (text_ += "\",") += p.fields;
+                text_ += f.kernel ? R"(,"kind":"kernel","quality":")" : R"(,"kind":"user","quality":")";
+                (text_ += st::name_of(f.quality)) += '"';
+                if (f.signal_frame) text_ += R"(,"signal_frame":true)";
+                text_ += '}';
+            }
         }
+        text_ += "]}";
+        if (text_.size() > flushed_at) flush();
     }
-    return line;
-}
 
-void print_folded(std::vector<shown_thread> const& threads)
-{
-    std::map<std::string, std::uint64_t> counts;
-    for (auto const& t : threads) ++counts[folded(calls_of(t))];
-    for (auto const& [line, count] : counts) fmt::print("{} {}\n", line, count);
-}
+    /// The calls of a stack, outermost first, as flame graphs want them.
+    [[nodiscard]] static std::vector<std::string> calls_of(shown_thread const& t)
+    {
+        std::vector<std::string> calls{harmless(t.comm)};
+        if (t.outcome == st::capture_outcome::captured && t.end != st::stack_end::complete)
+            calls.push_back(fmt::format("[truncated: {}]", st::name_of(t.end)));
+        // NOLINTNEXTLINE(modernize-loop-convert): outermost first
+        for (auto f = t.frames.rbegin(); f != t.frames.rend(); ++f) {
+            // NOLINTNEXTLINE(modernize-loop-convert)
+            for (auto p = f->at->rbegin(); p != f->at->rend(); ++p) {
+                calls.push_back(p->name);
+                if (p->name.empty()) { calls.back() = "0x"; append_hex(calls.back(), f->pc); }
+                if (f->kernel) calls.back() += "_[k]";
+                else if (p->inlined) calls.back() += "_[i]";
+            }
+        }
+        if (t.outcome == st::capture_outcome::running || t.outcome == st::capture_outcome::moved) calls.emplace_back("[running]");
+        else if (t.outcome != st::capture_outcome::captured) calls.push_back(fmt::format("[{}]", st::name_of(t.outcome)));
+        return calls;
+    }
 
-bool write_flame_graph(std::vector<shown_thread> const& threads, wish const& w)
-{
-    call_tree tree;
-    for (auto const& t : threads) tree.add(calls_of(t), 1);
-    auto const page = flame_graph_page(tree, fmt::format("Process {}: {} stacks", w.who.process.value, threads.size()));
-    std::unique_ptr<std::FILE, int (*)(std::FILE*)> const file{std::fopen(w.flame_graph.c_str(), "w"), &std::fclose};
-    return file && std::fwrite(page.data(), 1, page.size(), file.get()) == page.size() && std::fflush(file.get()) == 0;
-}
+    /// `;` divides the calls of a folded stack, and a newline the stacks.
+    [[nodiscard]] static std::string folded(std::vector<std::string> const& calls)
+    {
+        std::string line;
+        for (auto const& call : calls) {
+            if (!line.empty()) line += ';';
+            for (char const c : call) {
+                if (c == ';') line += "\\x3b";
+                else line += c;
+            }
+        }
+        return line;
+    }
+
+    void count(shown_thread const& t)
+    {
+        auto const calls = calls_of(t);
+        if (wish_.folded) ++counts_[folded(calls)];
+        if (!wish_.flame_graph.empty()) tree_.add(calls, 1);
+    }
+
+    [[nodiscard]] bool write_flame_graph() const
+    {
+        auto title = fmt::format("Process {}: {} stacks", wish_.who.process.value, threads_);
+        if (wish_.samples > 1) title += fmt::format(", {} looks every {} ms", wish_.samples, wish_.interval);
+        auto const page = flame_graph_page(tree_, title);
+        std::unique_ptr<std::FILE, int (*)(std::FILE*)> const file{std::fopen(wish_.flame_graph.c_str(), "w"), &std::fclose};
+        return file && std::fwrite(page.data(), 1, page.size(), file.get()) == page.size() && std::fflush(file.get()) == 0;
+    }
+
+    wish const& wish_;
+    std::string text_;
+    std::size_t threads_ = 0;
+    std::size_t printed_ = 0;
+    bool complete_ = true;
+    std::optional<tp::error> error_;
+    std::vector<merged> merged_;
+    std::map<std::string, std::uint64_t> counts_;
+    call_tree tree_;
+};
 
 /// Stops all threads at once; the memory grows with the threads' stacks.
-void look_at_all_together(looker& look, std::vector<tp::thread>& threads, std::vector<shown_thread>& into)
+void look_at_all_together(looker& look, std::vector<tp::thread>& threads, report& into)
 {
-    lent_bytes stacks{std::min<std::size_t>(std::size_t{1} << 30, (std::size_t{8} << 20) + threads.size() * (64u << 10))};
+    lent_bytes const stacks{std::min<std::size_t>(std::size_t{1} << 30, (std::size_t{8} << 20) + threads.size() * (64u << 10))};
     std::vector<st::held_thread> held(threads.size());
-    st::brief_stop_together(threads, look.maps(), held, stacks);
-    for (std::size_t i = 0; i < threads.size(); ++i) into.push_back(look.show(threads[i], held[i].capture, {}));
+    st::brief_stop_together(threads, look.maps(), held, {stacks.data(), stacks.size()});
+    for (std::size_t i = 0; i < threads.size(); ++i) into.add(look.show(threads[i], held[i].capture, {}));
+}
+
+/// One look at all threads that are asked for. False if there will be none to look at again.
+bool look_once(tp::process const& process, wish const& w, looker& look, lent_bytes const& ids, report& into)
+{
+    if (auto const maps = look.refresh_maps(); !maps) { into.fail(maps.error()); return false; }
+    std::vector<tp::thread> together;
+    auto const look_at = [&](tp::tid id) {
+        auto thread = process.thread(id);
+        if (!thread) {
+            if (thread.error().code != tp::errc::vanished || w.who.thread) into.fail(thread.error());
+        } else if (w.stop && w.together) {
+            together.push_back(std::move(thread.value()));
+        } else {
+            into.add(look.look(thread.value()));
+        }
+        return thread.has_value();
+    };
+    if (w.who.thread) {
+        if (!look_at(*w.who.thread)) return false;
+    } else {
+        auto walk = process.threads<>({.listing = {ids.data(), ids.size()}});
+        for (auto const& row : walk) (void)look_at(row.id().tid);
+        if (auto const status = walk.status(); !status) { into.fail(status.error()); return false; }
+    }
+    if (!together.empty()) look_at_all_together(look, together, into);
+    return true;
 }
 
 int user_stacks(CLI::App& options, command_line const& line)
@@ -347,78 +565,47 @@ int user_stacks(CLI::App& options, command_line const& line)
                                        "of it, as epoll_wait, then return EINTR: signal(7)");
     options.add_flag("--together", w.together, "with --stop: all threads at once");
     options.add_flag("--kernel", w.kernel, "the kernel's frames too; needs CAP_SYS_ADMIN");
+    options.add_flag("--inlines", w.inlines, "inlined calls and source lines, from debug information");
     options.add_flag("--merge", w.merge, "put identical stacks together");
-    options.add_flag("--json", w.as_json, "print JSON");
-    options.add_flag("--folded", w.folded, "print a line for each stack, for flamegraph.pl");
+    auto* const json_option = options.add_flag("--json", w.as_json, "print JSON");
+    options.add_flag("--folded", w.folded, "print a line for each stack, for flamegraph.pl")->excludes(json_option);
     options.add_option("--samples", w.samples, "look so often: a profile of wall-clock time")->check(CLI::Range(1u, 1'000'000u))->type_name("N");
     options.add_option("--interval", w.interval, "ms between two looks (10)")->check(CLI::Range(1u, 60'000u))->type_name("MS");
     options.add_option("--flamegraph", w.flame_graph, "write a page to look at in a browser")->type_name("FILE");
     options.footer("(inferred) marks a frame that was found by searching the stack, (frame_pointer)\none found by frame pointers. A stack that is not whole says (truncated).");
 
     line.read();
+#if !EXAMPLES_LIBDW
+    if (w.inlines) { complain("--inlines is not there: this program was built without libdw"); return wrong_usage; }
+#endif
 
+    report into{w};
     auto const process = tp::process::open(w.who.process);
-    if (!process) { complain(process.error()); return something_unread; }
-    // A descriptor for each file, and for each thread when all are stopped together.
-    rlimit files{};
-    if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        (void)::setrlimit(RLIMIT_NOFILE, &files);
-    }
-    looker look{process.value(), w};
-    bool complete = true;
-    std::vector<shown_thread> seen;
-    lent_bytes ids{std::size_t{1} << 20}; // the listing of 32,768 threads in one step
-    for (unsigned sample = 0; sample < w.samples; ++sample) {
-        timespec next{};
-        ::clock_gettime(CLOCK_MONOTONIC, &next);
-        if (auto const maps = look.refresh_maps(); !maps) { complain(maps.error()); return something_unread; }
-        std::vector<tp::thread> together;
-        auto const look_at = [&](tp::tid id) {
-            auto thread = process.value().thread(id);
-            if (!thread) {
-                if (thread.error().code != tp::errc::vanished) { complain(thread.error()); complete = false; }
-            } else if (w.stop && w.together) {
-                together.push_back(std::move(thread.value()));
-            } else {
-                seen.push_back(look.look(thread.value()));
-            }
-        };
-        if (w.who.thread) {
-            look_at(*w.who.thread);
-        } else {
-            auto walk = process.value().threads<>({.listing = ids});
-            for (auto const& row : walk) look_at(row.id().tid);
-            if (auto const status = walk.status(); !status) {
-                complain(status.error());
-                complete = false;
-                break;
+    if (!process) {
+        into.fail(process.error());
+    } else {
+        // A descriptor for each file, and for each thread when all are stopped together.
+        rlimit files{};
+        if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+            files.rlim_cur = files.rlim_max;
+            (void)::setrlimit(RLIMIT_NOFILE, &files);
+        }
+        looker look{process.value(), w};
+        lent_bytes const ids{std::size_t{1} << 20}; // the listing of 32,768 threads in one step
+        for (unsigned sample = 0; sample < w.samples; ++sample) {
+            timespec next{};
+            ::clock_gettime(CLOCK_MONOTONIC, &next);
+            if (!look_once(process.value(), w, look, ids, into)) break;
+            if (sample + 1 < w.samples) {
+                next.tv_nsec += static_cast<long>(w.interval % 1000) * 1'000'000;
+                next.tv_sec += static_cast<time_t>(w.interval / 1000) + next.tv_nsec / 1'000'000'000;
+                next.tv_nsec %= 1'000'000'000;
+                while (::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, nullptr) != 0) {}
             }
         }
-        if (!together.empty()) look_at_all_together(look, together, seen);
-        if (sample + 1 < w.samples) {
-            next.tv_nsec += static_cast<long>(w.interval % 1000) * 1'000'000;
-            next.tv_sec += static_cast<time_t>(w.interval / 1000) + next.tv_nsec / 1'000'000'000;
-            next.tv_nsec %= 1'000'000'000;
-            while (::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, nullptr) != 0) {}
-        }
     }
-    if (seen.empty()) complete = false;
-    for (auto const& t : seen) complete &= t.is_told();
-    if (!w.flame_graph.empty() && !write_flame_graph(seen, w)) {
-        complain(fmt::format("{} could not be written", w.flame_graph));
-        complete = false;
-    }
-    if (w.as_json) {
-        auto threads = json::array();
-        for (auto const& t : seen) threads.push_back(json_of_thread(t));
-        print_json({{"tgid", w.who.process.value}, {"threads", std::move(threads)}}, 4);
-    } else if (w.folded) {
-        print_folded(seen);
-    } else if (w.flame_graph.empty()) {
-        print_text(seen, w.merge);
-    }
-    return complete ? all_told : something_unread;
+    into.close();
+    return into.complete() ? all_told : something_unread;
 }
 
 } // namespace

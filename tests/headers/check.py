@@ -11,6 +11,9 @@ from report import HEADERS, ROOT, STRICT, Report, compiler, extra_flags, first_l
 
 report = Report()
 names = [str(header.relative_to(ROOT / "include")) for header in headers()]
+if run(["bash", "-c", f"echo '#include <elfutils/libdw.h>' | {' '.join(map(str, compiler()))} -E -x c++ - -o /dev/null"])[0]:
+    names.remove("taskpeek/stack/debuginfo.hpp")
+    report.skip("taskpeek/stack/debuginfo.hpp compiles alone", "libdw is not installed")
 build = [*compiler(), *STRICT, *extra_flags(), "-I", ROOT / "include"]
 
 with tempfile.TemporaryDirectory() as scratch_name:

@@ -200,10 +200,14 @@ public:
         std::uint64_t notes[4]{};
         std::uint64_t note_sizes[4]{};
         std::size_t note_count = 0;
+        constexpr std::size_t entry = 56;
+        char table[16 * entry]; // most files have fewer: one read
         for (unsigned i = 0; i < phnum && i < 256; ++i) {
-            char bytes[56];
-            if (!source.read_whole(at + phoff + i * sizeof bytes, bytes, sizeof bytes)) return false;
-            byte_cursor ph{{bytes, sizeof bytes}};
+            if (i % 16 == 0) {
+                auto const wanted = (phnum - i < 16u ? phnum - i : 16u) * entry;
+                if (!source.read_whole(at + phoff + i * entry, table, wanted)) return false;
+            }
+            byte_cursor ph{{table + i % 16 * entry, entry}};
             auto const kind = ph.u32();
             auto const flags = ph.u32();
             auto const offset = ph.u64();
@@ -311,34 +315,46 @@ public:
     [[nodiscard]] unsigned section_count() const noexcept { return source_.is_memory() ? 0 : section_count_; }
     [[nodiscard]] bool section(unsigned index, elf_section& out) const noexcept
     {
-        char bytes[64];
+        char bytes[section_header_size];
         auto const at = section_headers_ + std::uint64_t{index} * sizeof bytes;
         if (index >= section_count() || !source_.read_whole(at, bytes, sizeof bytes)) return false;
-        byte_cursor in{{bytes, sizeof bytes}};
-        out.name = in.u32();
-        out.type = in.u32();
-        out.flags = in.u64();
-        out.address = in.u64();
-        out.offset = in.u64();
-        out.size = in.u64();
-        out.link = in.u32();
-        (void)in.u32();
-        (void)in.u64();
-        out.entry_size = in.u64();
+        out = decode_section(bytes);
         return true;
+    }
+    /// The first section that \p is_it says yes to; section 0, which is none, is passed over. Reads many headers at once.
+    template <class Predicate>
+    [[nodiscard]] bool find_section(Predicate&& is_it, elf_section& out) const noexcept
+    {
+        constexpr unsigned batch = 64;
+        char bytes[batch * section_header_size];
+        for (unsigned first = 0; first < section_count(); first += batch) {
+            auto const wanted = section_count() - first < batch ? section_count() - first : batch;
+            auto const at = section_headers_ + std::uint64_t{first} * section_header_size;
+            auto const got = source_.read(at, bytes, wanted * section_header_size);
+            for (unsigned i = 0; i < got / section_header_size; ++i) {
+                out = decode_section(bytes + i * section_header_size);
+                if (first + i != 0 && is_it(out)) return true;
+            }
+            if (got < wanted * section_header_size) return false;
+        }
+        return false;
     }
     /// The section called \p name (of at most 31 bytes).
     [[nodiscard]] bool section_named(std::string_view name, elf_section& out) const noexcept
     {
         elf_section names;
         if (!section(section_names_, names)) return false;
-        for (unsigned i = 1; i < section_count() && i < most_sections; ++i) {
+        char front[2048]; // of the names: those of most files, read once
+        auto const size = source_.read(names.offset, front, static_cast<std::size_t>(names.size < sizeof front ? names.size : sizeof front));
+        unsigned searched = 0;
+        return find_section([&](elf_section const& s) {
+            if (s.name >= names.size || name.size() > 31 || ++searched > most_sections) return false;
+            auto const end = s.name + name.size();
+            if (end < size) return std::string_view{front + s.name, name.size()} == name && front[end] == '\0';
             char text[32]{};
-            if (!section(i, out) || out.name >= names.size) continue;
-            auto const got = source_.read(names.offset + out.name, text, sizeof text - 1);
-            if (got > name.size() && std::string_view{text} == name) return true;
-        }
-        return false;
+            auto const got = source_.read(names.offset + s.name, text, sizeof text - 1);
+            return got > name.size() && std::string_view{text} == name;
+        }, out);
     }
 
 private:
@@ -363,6 +379,24 @@ private:
     [[nodiscard]] std::size_t read(entries const& from, std::uint64_t at, char* into, std::size_t size) const noexcept
     {
         return from.debug ? source_.read(at, into, size) : read(at, into, size);
+    }
+    static constexpr std::size_t section_header_size = 64;
+
+    [[nodiscard]] static elf_section decode_section(char const* header) noexcept
+    {
+        byte_cursor in{{header, section_header_size}};
+        elf_section s;
+        s.name = in.u32();
+        s.type = in.u32();
+        s.flags = in.u64();
+        s.address = in.u64();
+        s.offset = in.u64();
+        s.size = in.u64();
+        s.link = in.u32();
+        (void)in.u32();
+        (void)in.u64();
+        s.entry_size = in.u64();
+        return s;
     }
 
     void read_build_id(std::uint64_t at, std::uint64_t size) noexcept
