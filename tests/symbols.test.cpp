@@ -453,7 +453,8 @@ TEST_CASE("symbols: a symbol table that lies is read within its bounds")
         st::symbol_table t;
         loaded += t.load(image, round % 2 == 0);
         for (unsigned n = 0; n < 50; ++n)
-            if (st::symbol_table::entry e; t.find(clean.entry() + random() % 100000, e)) CHECK(t.name(e).size() <= st::symbol_table::longest_name);
+            if (st::symbol_table::entry e; t.find(clean.entry() + random() % 100000, e))
+                CHECK(t.name(e).size() <= st::symbol_table::longest_name);
     }
     CHECK(loaded > 20);
 }

@@ -345,7 +345,8 @@ public:
         elf_section names;
         if (!section(section_names_, names)) return false;
         char front[2048]; // of the names: those of most files, read once
-        auto const size = source_.read(names.offset, front, static_cast<std::size_t>(names.size < sizeof front ? names.size : sizeof front));
+        auto const wanted = names.size < sizeof front ? static_cast<std::size_t>(names.size) : sizeof front;
+        auto const size = source_.read(names.offset, front, wanted);
         unsigned searched = 0;
         return find_section([&](elf_section const& s) {
             if (s.name >= names.size || name.size() > 31 || ++searched > most_sections) return false;
