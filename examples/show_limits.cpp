@@ -62,7 +62,7 @@ struct change {
 
 constexpr std::string_view suffixes = "KMGTPE";
 
-/// `65536`, `64K` (of bytes only), `unlimited`.
+/// `65536`, `64K` (of bytes only; also `64k`, `64KiB`), `unlimited`.
 std::optional<std::uint64_t> parse_value(std::string_view text, tp::resource what)
 {
     if (text == "unlimited" || text == "infinity") return UINT64_MAX;
@@ -71,8 +71,9 @@ std::optional<std::uint64_t> parse_value(std::string_view text, tp::resource wha
     if (!in.ok()) return std::nullopt;
     auto const suffix = in.rest();
     if (suffix.empty()) return number < UINT64_MAX ? std::optional{number} : std::nullopt; // 2^64-1 would mean unlimited
-    auto const power = suffixes.find(suffix.front());
-    if (suffix.size() != 1 || power == suffixes.npos || tp::unit_name(what) != "bytes") return std::nullopt;
+    auto const power = suffixes.find(static_cast<char>(std::toupper(static_cast<unsigned char>(suffix.front()))));
+    auto const rest = suffix.substr(1); // not "B", which may mean powers of 1,000
+    if ((!rest.empty() && rest != "iB") || power == suffixes.npos || tp::unit_name(what) != "bytes") return std::nullopt;
     auto const shift = 10 * (power + 1);
     if (number > UINT64_MAX >> shift) return std::nullopt;
     return number << shift;
@@ -108,6 +109,17 @@ std::optional<change> parse_change(std::string_view text)
     if (colon != 0 && !read(values.substr(0, colon), out.soft)) return std::nullopt;
     if (colon != values.npos && !read(values.substr(colon + 1), out.hard)) return std::nullopt;
     return out;
+}
+
+/// What `nofile` may be raised to, whoever one is: `/proc/sys/fs/nr_open` (kernel/sys.c, do_prlimit).
+std::uint64_t largest_nofile()
+{
+    tp::buffer<32> memory;
+    auto const text = tp::io::read_file(AT_FDCWD, "/proc/sys/fs/nr_open", memory, tp::io::read_mode::at_once, tp::kernel_file::none);
+    if (!text) return UINT64_MAX;
+    tp::text::cursor in{text.value()};
+    auto const number = in.decimal<std::uint64_t>();
+    return in.ok() ? number : UINT64_MAX;
 }
 
 /// So many of \p unit, for people: `8 MiB`, `1 h`; empty if nothing is easier than the number. `~` stands before what is rounded.
@@ -194,7 +206,12 @@ int show_limits(CLI::App& options, command_line const& arguments)
         auto const now = get(process.value(), what);
         if (!now) return fail(now.error(), about);
         limits const next{soft.value_or(now.value().soft), hard.value_or(now.value().hard)};
-        if (auto const done = set(process.value(), what, next); !done) return fail(done.error(), about);
+        if (auto const done = set(process.value(), what, next); !done) {
+            auto const status = fail(done.error(), about);
+            if (done.error().code == tp::errc::denied && what == tp::resource::nofile && next.hard > largest_nofile())
+                complain(fmt::format("and nobody may raise it above fs.nr_open, {}", largest_nofile()));
+            return status;
+        }
     }
     if (auto const shown = show(process.value(), as_json); !shown) return fail(shown.error());
     return all_told;

@@ -211,6 +211,14 @@ TEST_CASE("a recording that lacks files keeps its tasks")
     }
     CHECK(count == 1);
     CHECK(walk.report().vanished == 0);
+    auto threads = tp::threads<pf::status>(tree.path());
+    for (auto const& [id, status] : threads) {
+        CHECK(id == tp::leader_of(tp::tgid{5}));
+        REQUIRE(status.has_error());
+        CHECK(status.error() == tp::error{errc::unsupported, tp::kernel_file::task, ENOENT, id, 0});
+    }
+    CHECK(threads.report().tasks == 1);
+    CHECK(threads.report().vanished == 0);
     auto const process = tp::process::open(tp::tgid{5}, tree.path());
     REQUIRE(process.has_value());
     auto maps = process.value().maps();

@@ -33,7 +33,8 @@ with Child() as child:
 
     for wish, name, wanted in [
             ("stack=1M:8M", "stack", (1 << 20, 8 << 20)),
-            ("stack=4M", "stack", (4 << 20, 8 << 20)),
+            ("stack=3m:7MiB", "stack", (3 << 20, 7 << 20)),
+            ("stack=4M", "stack", (4 << 20, 7 << 20)),
             ("stack=:6M", "stack", (4 << 20, 6 << 20)),
             ("RLIMIT_NOFILE=100:200", "nofile", (100, 200)),
             ("Max open files=99", "nofile", (99, 200)),
@@ -77,6 +78,12 @@ with Child() as child:
     above = call("show_limits", pid, "--set", "nofile=500:400")
     checks.true("a soft limit above the hard one",
                 above.status == 1 and "nofile: " in above.err and "above the hard" in above.err, above.err)
+
+    with open("/proc/sys/fs/nr_open", encoding="ascii") as file:
+        beyond = int(file.read()) + 1
+    if IS_ROOT:
+        refused = call("show_limits", pid, "--set", f"nofile=9:{beyond}")
+        checks.true("what nobody may raise", refused.status == 1 and "fs.nr_open" in refused.err, refused.err)
 
 if IS_ROOT and shutil.which("setpriv"):
     with Child("import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (50, 60))\nready()", user=NOBODY) as child:

@@ -200,8 +200,8 @@ private:
                 enter(tgid{number}, static_cast<io::descriptor&&>(opened.value()));
                 return true;
             }
-            if (opened.error().code != errc::vanished) {
-                row_.refuse(leader_of(tgid{number}), opened.error());
+            if (auto const why = explain_absence(number, opened.error()); why.code != errc::vanished) {
+                row_.refuse(leader_of(tgid{number}), why);
                 ++report_.tasks;
                 return true;
             }
@@ -209,6 +209,14 @@ private:
         }
         if (processes_.error() != 0) failure_ = os_failure(processes_.error(), kernel_file::proc);
         return false;
+    }
+
+    /// A process of which a recording has not kept `task` is there all the same.
+    [[nodiscard, gnu::noinline, gnu::cold]] error explain_absence(std::int32_t number, error why) const noexcept
+    {
+        io::short_path prefix;
+        if (why.os_error == 2 && detail::has_directory(root_.get(), prefix / number)) why.code = errc::unsupported;
+        return why;
     }
 
     [[gnu::always_inline]] void enter(tgid process, io::descriptor task_directory) noexcept
