@@ -62,6 +62,7 @@
 
 #include <taskpeek/task/clock.hpp>
 #include <taskpeek/task/live_records.hpp>
+#include <taskpeek/task/page_runs.hpp>
 #include <taskpeek/task/process.hpp>
 #include <taskpeek/task/read_record.hpp>
 #include <taskpeek/task/rlimit.hpp>

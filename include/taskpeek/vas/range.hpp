@@ -6,6 +6,7 @@
 
 #include <taskpeek/ids.hpp>
 #include <taskpeek/procfs/maps.hpp>
+#include <taskpeek/task/page_runs.hpp>
 #include <taskpeek/units.hpp>
 #include <taskpeek/vas/target_file.hpp>
 
@@ -140,29 +141,6 @@ struct vma_numbers {
     {
         return private_dirty.value_or(kibibytes{}) + shared_dirty.value_or(kibibytes{});
     }
-};
-
-/// What is known of a page.
-struct page_state {
-    bool present = false;    ///< in memory
-    bool swapped = false;    ///< in swap, or on its way between nodes
-    bool guard = false;      ///< a lightweight guard (MADV_GUARD_INSTALL, since 6.13; told since 6.15, "swapped" on the kernels between)
-    bool file = false;       ///< of a file or shared memory
-    bool huge = false;       ///< part of a huge page; PAGEMAP_SCAN only
-    bool zero = false;       ///< the zero page: read, never written; PAGEMAP_SCAN only
-    bool soft_dirty = false; ///< written to since `clear_refs` was last written 4; always false without CONFIG_MEM_SOFT_DIRTY
-
-    [[nodiscard]] constexpr bool is_nothing() const noexcept { return !present && !swapped && !guard; }
-    friend constexpr bool operator==(page_state, page_state) noexcept = default;
-};
-
-/// Neighbouring pages of one state.
-struct page_run {
-    address start;
-    address end;
-    page_state state;
-
-    [[nodiscard]] constexpr bytes size() const noexcept { return end - start; }
 };
 
 /// Bytes of each kind of page in a part of an address space: see residency.hpp.
