@@ -34,10 +34,22 @@ namespace {
 namespace tp = taskpeek;
 namespace vas = taskpeek::vas;
 
+constexpr char const* large_name = "vas-large"; // what smem knows it by
+
+/// A library that the program has not loaded, of the C library's: it is small, and there wherever that is.
+std::string some_library()
+{
+    Dl_info info{};
+    if (dladdr(reinterpret_cast<void*>(&getpid), &info) == 0) return {};
+    auto const library = std::filesystem::path{info.dli_fname}.parent_path() / "libanl.so.1";
+    return std::filesystem::exists(library) ? library.string() : std::string{};
+}
+
 /// Becomes the process to look at.
 [[noreturn]] void be_large(std::string const& library, int ready)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NAME, large_name);
     auto const folder = std::filesystem::temp_directory_path() / ("taskpeek-bench-" + std::to_string(getpid()));
     std::filesystem::create_directory(folder);
     for (int i = 0; i < 60; ++i) {
@@ -69,7 +81,8 @@ bench::contestant as_a_program(std::vector<std::string> const& words)
 {
     std::string line;
     for (auto const& word : words) line += word + " ";
-    return {.name = words.front() + (words.size() > 2 ? " " + words[1] : "") + "(1)",
+    auto const file = std::filesystem::path{words.front()}.filename().string();
+    return {.name = file + (words.size() > 2 ? " " + words[1] : "") + "(1)",
             // NOLINTNEXTLINE(cert-env33-c): our own words
             .pass = [line] { return static_cast<std::uint64_t>(std::system((line + "> /dev/null").c_str()) == 0 ? 1 : 0); }};
 }
@@ -82,7 +95,7 @@ int main(int argc, char** argv) // NOLINT(bugprone-exception-escape): ends the p
     int ready[2];
     if (pipe(ready) != 0) return 1;
     auto const child = fork();
-    if (child == 0) be_large("/usr/lib/x86_64-linux-gnu/libanl.so.1", ready[1]);
+    if (child == 0) be_large(some_library(), ready[1]);
     char byte;
     if (read(ready[0], &byte, 1) != 1) return 1;
     auto const process = tp::process::open(tp::tgid{child});
@@ -90,7 +103,13 @@ int main(int argc, char** argv) // NOLINT(bugprone-exception-escape): ends the p
     std::vector<vas::stack_pointer> pointers(256);
     auto const facts = vas::gather(process.value(), {images, pointers});
     if (!facts) return 1;
-    std::printf("%zu images, %zu threads\n", facts.value().images.size(), facts.value().threads);
+    std::size_t of_files = 0, vmas = 0;
+    for (auto const& v : process.value().maps()) {
+        ++vmas;
+        of_files += v.has_inode() ? 1u : 0u;
+    }
+    std::printf("%zu vmas, %zu of them of files; %zu ELF files, %zu threads\n", vmas, of_files, facts.value().images.size(),
+                facts.value().threads);
 
     static char names[4096];
     auto finder = vas::finder::open(process.value(), names);
@@ -111,6 +130,21 @@ int main(int argc, char** argv) // NOLINT(bugprone-exception-escape): ends the p
             n += with.find(tp::address{addresses[addresses.size() * i / 20 - 1]}).value().has_value() ? 1u : 0u;
         return n;
     };
+    // the program that draws it, built beside this one
+    auto const show_vas = std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "examples" / "show_vas";
+    auto const page = std::filesystem::temp_directory_path() / ("taskpeek-bench-" + std::to_string(getpid()) + ".html");
+    auto const pid = std::to_string(child);
+    std::vector<bench::contestant> looking{
+        in_process("floor", [&] { return read_raw(process.value()); }),
+        in_process("taskpeek, model", [&] { return vas::read_model(process.value()).value()->ranges.size(); }),
+        in_process("taskpeek, model with smaps",
+                   [&] { return vas::read_model(process.value(), {.numbers = true, .pages = true}).value()->ranges.size(); }),
+        as_a_program({"pmap", pid}), as_a_program({"pmap", "-X", pid}),
+        as_a_program({"smem", "-H", "-P", std::string{"'^"} + large_name + "$'"})};
+    if (std::filesystem::exists(show_vas)) {
+        looking.push_back(as_a_program({show_vas, pid}));
+        looking.push_back(as_a_program({show_vas, "--html", page, pid}));
+    }
     std::pair<bench::contest, int> contests[] = {
         {{"streamed_classification_of_10000_vmas", // at most 1.15x; the evidence is gathered apart
           {in_process("floor", [&] { return read_raw(process.value()); }),
@@ -119,10 +153,9 @@ int main(int argc, char** argv) // NOLINT(bugprone-exception-escape): ends the p
                for (auto const& r : vas::classify(process.value().maps(), facts.value())) n += r.is_mapped() ? 1u : 0u;
                return n;
            }),
-           in_process("taskpeek, evidence", [&] { return vas::gather(process.value(), {images, pointers}).value().images.size(); }),
-           in_process("taskpeek, whole model", [&] { return vas::read_model(process.value()).value()->ranges.size(); }),
-           as_a_program({"pmap", std::to_string(child)}), as_a_program({"pmap", "-X", std::to_string(child)})}},
+           in_process("taskpeek, evidence", [&] { return vas::gather(process.value(), {images, pointers}).value().images.size(); })}},
          100},
+        {{"look_at_10000_vmas", looking}, 10},
         {{"find_10000_addresses", // at most 1.2x
           {in_process("floor", [&] {
                char build_id[20];
@@ -151,6 +184,10 @@ int main(int argc, char** argv) // NOLINT(bugprone-exception-escape): ends the p
     benchmark::RunSpecifiedBenchmarks();
     auto rows = nlohmann::ordered_json::array();
     for (auto const& [contest, rounds] : contests) contest.report(rows);
+    if (std::filesystem::exists(page)) {
+        std::printf("\nthe page of show_vas --html has %ju bytes\n", static_cast<std::uintmax_t>(std::filesystem::file_size(page)));
+        std::filesystem::remove(page);
+    }
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
     return bench::write_json(json, rows);

@@ -179,7 +179,7 @@ def configure_whole():
 
 
 def configure_benchmarks():
-    return configure("bench", "g++", [*FAST, *NO_EXAMPLES, "-Dtests=disabled", "-Dbenchmarks=enabled", "-Dwerror=true"])
+    return configure("bench", "g++", [*FAST, *WITH_EXAMPLES, "-Dtests=disabled", "-Dbenchmarks=enabled", "-Dwerror=true"])
 
 
 def link_examples():
@@ -283,7 +283,7 @@ def test(everything):
     with stage("fuzz"):
         run_script("fuzz", ROOT / "tests" / "fuzz" / "check.py", timeout=1800)
     with stage("benchmarks build"):
-        compile_targets(configure_benchmarks())
+        compile_targets(configure_benchmarks(), ["benchmark-programs"])
         total.passed += 1
     tidy()
     elsewhere()
@@ -307,7 +307,7 @@ def build(what):
     """Builds and says nothing more than it must."""
     try:
         if what == "bench":
-            compile_targets(configure_benchmarks())
+            compile_targets(configure_benchmarks(), ["benchmark-programs"])
         else:
             compile_targets(configure_whole(), ["examples"] if what == "examples" else [])
             link_examples()
