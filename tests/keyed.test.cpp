@@ -2,10 +2,13 @@
 
 #include <taskpeek/text/keyed.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include <doctest/doctest.h>
 
@@ -109,6 +112,74 @@ TEST_CASE("keyed: of a key that stands twice, the last counts")
     auto const o = read("Threads:\t1\nThreads:\t2\n");
     REQUIRE(o.end.ok());
     CHECK(o.fields.threads == 2u);
+}
+
+namespace {
+
+/// As `smaps` has it: numbers stand at column 16.
+struct aligned_record {
+    static constexpr std::size_t number_column = 16;
+    std::optional<tp::kibibytes> rss;
+    std::optional<tp::kibibytes> private_hugetlb;
+    std::optional<tp::kibibytes> a_key_of_eighteen_;
+
+    template <class Record, class Visitor>
+    static constexpr void each_field(Record& r, Visitor&& visit) noexcept
+    {
+        visit("Rss", r.rss);
+        visit("Private_Hugetlb", r.private_hugetlb);
+        visit("A_Key_Of_Eighteen_", r.a_key_of_eighteen_);
+    }
+};
+
+/// What a record's first line gives: its number, or where it failed, without the \p inserted bytes.
+template <class Record, class Field>
+[[nodiscard]] std::string first_line(std::string const& line, std::optional<Field> Record::*field, std::size_t inserted = 0)
+{
+    auto const all = line + "\nNext:\t1\nLast:\t                         2\n";
+    Record r;
+    auto const end = text::read_fields(text::cursor{all}, r);
+    if (!end.ok()) return "failed at " + std::to_string(end.failure(tp::kernel_file::none).offset - inserted);
+    if (!(r.*field)) return "absent";
+    if constexpr (std::is_same_v<Field, tp::kibibytes>) return std::to_string((r.*field)->count);
+    else return std::to_string(*(r.*field));
+}
+
+/// Damages \p line everywhere behind its colon. With a blank more there no value is read at once: both ways must give the same.
+template <class Record, class Field>
+void check_both_ways(std::string line, std::optional<Field> Record::*field)
+{
+    auto const behind_colon = line.find(':') + 1;
+    auto const agree = [&](std::string const& text) {
+        return first_line(text, field) == first_line(text.substr(0, behind_colon) + " " + text.substr(behind_colon), field, 1);
+    };
+    CHECK(agree(line));
+    for (auto i = behind_colon; i < line.size(); ++i) {
+        auto const was = line[i];
+        for (int byte = 0; byte < 256; ++byte) {
+            line[i] = static_cast<char>(byte);
+            CAPTURE(line);
+            REQUIRE(agree(line));
+        }
+        line[i] = was;
+        REQUIRE(agree(line.substr(0, i) + line.substr(i + 1)));
+    }
+}
+
+} // namespace
+
+TEST_CASE("keyed: a number is the same, read at once or byte by byte")
+{
+    for (auto const* const number : {"0", "7", "12", "999999", "1234567", "12345678", "123456789", "4294967295", "4294967296"}) {
+        check_both_ways(std::string{"Threads:\t"} + number, &record::threads);
+        auto const columns = std::string(8 - std::min<std::size_t>(8, std::string_view{number}.size()), ' ') + number + " kB";
+        check_both_ways("VmRSS:\t" + columns, &record::vm_rss);
+        check_both_ways("Rss:            " + columns, &aligned_record::rss);
+        check_both_ways("Private_Hugetlb:" + columns, &aligned_record::private_hugetlb);
+        check_both_ways("A_Key_Of_Eighteen_: " + columns, &aligned_record::a_key_of_eighteen_);
+    }
+    CHECK(first_line("Rss:                  12 kB", &aligned_record::rss) == "12");
+    CHECK(first_line("Threads:\t12", &record::threads) == "12");
 }
 
 TEST_CASE("keyed: many unknown lines cost one look each")

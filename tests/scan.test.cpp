@@ -2,6 +2,7 @@
 
 #include <taskpeek/text/scan.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -77,6 +78,13 @@ private:
     std::unique_ptr<char[]> bytes_;
 };
 
+[[nodiscard, gnu::noinline]] std::ptrdiff_t skipped(std::string_view s) // g++ 12 warns of overlapping memory where it is inlined
+{
+    exact const text{s};
+    auto const all = text.view();
+    return text::skip_hex_words(all.data(), all.data() + all.size()) - all.data();
+}
+
 } // namespace
 
 TEST_CASE("scan: at run time, hex digits read the same however much text follows, eight at a time or one")
@@ -113,18 +121,24 @@ TEST_CASE("scan: at run time, decimal digits read the same however much text fol
 
 TEST_CASE("scan: words of a mask are passed over while they are whole")
 {
-    auto const skipped = [](std::string_view s) {
-        exact const text{s};
-        auto const all = text.view();
-        return text::skip_hex_words(all.data(), all.data() + all.size()) - all.data();
-    };
     CHECK(skipped("") == 0);
     CHECK(skipped("00000000") == 0);
-    CHECK(skipped("00000000,") == 9);
     CHECK(skipped("00000000,ffffffff,00000001\n") == 18);
     CHECK(skipped("0000000g,00000000,") == 0);
     CHECK(skipped("000000000,") == 0);
-    CHECK(skipped("00000000,0000000,") == 9);
+    CHECK(skipped("00000000,0000000,0000000") == 9);
+    for (std::string_view const word : {"00000000,"sv, "0123cdef,"sv}) {
+        std::string mask;
+        for (std::ptrdiff_t words = 0; words < 40; ++words) {
+            auto longer = mask;
+            longer.append("0000000g,0000000"sv);
+            CHECK(skipped(longer) == 9 * words);
+            auto const beginning = skipped(mask); // the last words may be left to the reader
+            CHECK(beginning % 9 == 0);
+            CHECK(beginning <= 9 * words);
+            mask.append(word);
+        }
+    }
 }
 
 TEST_CASE("scan: at run time, what is no hex number is none")
@@ -150,7 +164,51 @@ TEST_CASE("scan: every byte is a digit or is not, as for the C library")
         CHECK(hex(eight + "-000000000000000").found == is_hex);
         CHECK(octal(eight).found == (c >= '0' && c <= '7'));
         CHECK((text::detail::hex_digit(c) < 16) == is_hex);
-        CHECK(text::detail::leading_hex_digits(text::detail::load8(eight.data())) == (is_hex ? 8 : 0));
+        CHECK(text::detail::sixteen_hex_digits::at(twenty.data()).count == (is_hex ? 16 : 0));
+        auto const all = text::detail::sixty_four::at(std::string(64, c).data());
+        CHECK(all.digits == (is_decimal ? UINT64_MAX : 0));
+        CHECK(all.blanks == (c == ' ' ? UINT64_MAX : 0));
+    }
+}
+
+TEST_CASE("scan: of 64 bytes, each is told from its neighbours")
+{
+    for (unsigned i = 0; i < 64; ++i) {
+        std::string s(64, 'x');
+        s[i] = '7';
+        CHECK(text::detail::sixty_four::at(s.data()).digits == std::uint64_t{1} << i);
+        s[i] = ' ';
+        auto const found = text::detail::sixty_four::at(s.data());
+        CHECK(found.blanks == std::uint64_t{1} << i);
+        for (unsigned count = 0; count < 64; ++count) {
+            bool const kept = i + count >= 64;
+            auto const last = found.last(count);
+            CHECK(last.blanks == (std::uint64_t{1} << count | (kept ? std::uint64_t{1} << (i + count - 64) : 0)));
+            CHECK((last.digits | last.blanks | ((std::uint64_t{1} << count) - 1)) == UINT64_MAX); // nothing behind the end is amiss
+        }
+    }
+}
+
+TEST_CASE("scan: a number in eight columns is right-aligned, and nothing else")
+{
+    using text::detail::right_aligned;
+    for (auto const value : {0u, 7u, 10u, 999u, 1748u, 99999u, 123456u, 9999999u, 12345678u, 99999999u}) {
+        auto const digits = std::to_string(value);
+        std::string columns(8, ' ');
+        columns.replace(8 - digits.size(), digits.size(), digits);
+        CAPTURE(columns);
+        CHECK(right_aligned::at(columns.data()).ok);
+        CHECK(right_aligned::at(columns.data()).value == value);
+        for (std::size_t i = 0; i < 8; ++i)
+            for (int byte = 0; byte < 256; ++byte) {
+                auto damaged = columns;
+                damaged[i] = static_cast<char>(byte);
+                auto const first = damaged.find_first_not_of(' ');
+                bool const number = first != std::string::npos && damaged.find_first_not_of("0123456789", first) == std::string::npos;
+                auto const found = right_aligned::at(damaged.data());
+                REQUIRE(found.ok == number);
+                if (number) REQUIRE(found.value == std::stoull(damaged));
+            }
     }
 }
 

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace tp = taskpeek;
 namespace pf = taskpeek::procfs;
@@ -126,6 +127,21 @@ static_assert(*pf::stat::parse(process_6_1).value().env_end == tp::address{14073
     return "87 (" + std::string{comm} + std::string{process_6_1.substr(process_6_1.find(')'))};
 }
 
+[[nodiscard]] bool same(pf::stat const& a, pf::stat const& b)
+{
+    bool all = true;
+    int i = 0;
+    pf::stat::each_field(a, [&](char const*, auto const& left) {
+        int j = 0;
+        pf::stat::each_field(b, [&](char const*, auto const& right) {
+            if constexpr (std::is_same_v<decltype(left), decltype(right)>) all = all && (i != j || left == right);
+            ++j;
+        });
+        ++i;
+    });
+    return all;
+}
+
 } // namespace
 
 TEST_CASE("stat: a name may hold anything")
@@ -153,6 +169,35 @@ TEST_CASE("stat: damage anywhere is survived, and errors stay within the text")
 {
     check_every_damage<pf::stat>(each_field_its_own);
     check_every_damage<pf::stat>(with_comm("a) R 1 (b"));
+}
+
+TEST_CASE("stat: read at once or field by field, a line is the same")
+{
+    auto const agree = [](std::string_view text) {
+        return tp::tests::decode_exactly<pf::stat>(text, [&](tp::result<pf::stat> const& at_once) {
+            tp::result<pf::stat> carefully{tp::in_place<pf::stat>};
+            pf::detail::read_carefully(text, carefully);
+            if (at_once.has_value() != carefully.has_value()) return false;
+            if (at_once) return same(at_once.value(), carefully.value());
+            return at_once.error().code == carefully.error().code && at_once.error().offset == carefully.error().offset;
+        });
+    };
+    for (auto const whole : {each_field_its_own, extremes, zombie_6_1, kernel_thread_6_1, process_6_1}) {
+        CHECK(agree(whole));
+        std::string text{whole};
+        for (std::size_t i = 0; i < text.size(); ++i) {
+            auto const was = text[i];
+            for (char const c : {'\0', '\n', ' ', '\t', '-', '0', '9', ')', '(', '/', ':', '\xb0', '\xff'}) {
+                text[i] = c;
+                CAPTURE(text);
+                REQUIRE(agree(text));
+            }
+            text[i] = was;
+            REQUIRE(agree(text.substr(0, i) + text.substr(i + 1)));
+            REQUIRE(agree(text.substr(0, i) + " " + text.substr(i)));
+            REQUIRE(agree(text.substr(0, i) + "9" + text.substr(i)));
+        }
+    }
 }
 
 TEST_CASE("stat: fields of kernels to come are passed over")

@@ -74,6 +74,30 @@ void decode(std::string_view bytes)
     Record::each_field(decoded.value(), [](std::string_view name, auto const& field) { touch(name), touch(field); });
 }
 
+/// A line is read at once where it is usual: that must not be seen.
+void decode_stat(std::string_view bytes)
+{
+    decode<pf::stat>(bytes);
+    auto const at_once = pf::stat::parse(bytes);
+    tp::result<pf::stat> carefully{tp::in_place<pf::stat>};
+    pf::detail::read_carefully(bytes, carefully);
+    require(at_once.has_value() == carefully.has_value(), "both ways find the same amiss");
+    if (!at_once) return require(at_once.error().offset == carefully.error().offset, "both ways fail at the same byte");
+    auto const spelled = [](pf::stat const& s) {
+        std::vector<std::uint64_t> numbers{s.comm.size(), static_cast<unsigned char>(s.state.letter), s.flags.bits, s.policy.number};
+        pf::stat::each_field(s, [&](char const*, auto const& field) {
+            if constexpr (requires { static_cast<std::uint64_t>(field); }) numbers.push_back(static_cast<std::uint64_t>(field));
+            else if constexpr (requires { field.count; }) numbers.push_back(static_cast<std::uint64_t>(field.count));
+            else if constexpr (requires { field.raw(); }) numbers.push_back(field.raw());
+            else if constexpr (requires { field.value() ? 1 : 0; }) numbers.push_back(field.value() ? field.value()->count : 0);
+            else if constexpr (requires { static_cast<std::uint64_t>(field.value); })
+                numbers.push_back(static_cast<std::uint64_t>(field.value));
+        });
+        return numbers;
+    };
+    require(spelled(at_once.value()) == spelled(carefully.value()), "both ways give the same values");
+}
+
 struct outcome {
     std::vector<std::uint64_t> starts;
     std::vector<std::string> paths;
@@ -226,7 +250,7 @@ constexpr target targets[] = {
     {"smaps", decode_table<pf::smap>},
     {"smaps_rollup", decode<pf::smaps_rollup>},
     {"stack", decode<pf::stack>},
-    {"stat", decode<pf::stat>},
+    {"stat", decode_stat},
     {"statm", decode<pf::statm>},
     {"status", decode<pf::status>},
     {"syscall", decode<pf::syscall>},

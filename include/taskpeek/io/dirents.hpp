@@ -25,6 +25,18 @@ namespace taskpeek::io {
     return n <= INT32_MAX ? static_cast<std::int32_t>(n) : -1;
 }
 
+/// The same of a NUL-terminated \p name, whose end need not be looked for first.
+[[nodiscard, gnu::always_inline]] constexpr std::int32_t number_named(char const* name) noexcept
+{
+    std::int64_t n = 0;
+    auto const* p = name;
+    for (unsigned digit; (digit = static_cast<unsigned>(static_cast<unsigned char>(*p)) - unsigned{'0'}) <= 9; ++p) {
+        if (p - name == 10) return -1;
+        n = n * 10 + digit;
+    }
+    return *p == '\0' && p != name && n <= INT32_MAX ? static_cast<std::int32_t>(n) : -1;
+}
+
 /// How the kernel finds the next entry of a directory.
 enum class listing_order : bool {
     by_number, ///< the next larger number: what stays is listed, whatever comes and goes
@@ -48,7 +60,7 @@ public:
             if (at_ == filled_ && !refill()) return -1;
             char const* const name = name_at(at_);
             at_ += length_at(at_);
-            if (auto const n = number_in({name, __builtin_strlen(name)}); n >= 0) return n;
+            if (auto const n = number_named(name); n >= 0) return n;
         }
     }
 

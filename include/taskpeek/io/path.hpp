@@ -15,23 +15,34 @@ class short_path {
 public:
     constexpr short_path() noexcept = default;
 
-    constexpr short_path& operator/(std::string_view part) noexcept
+    [[gnu::always_inline]] constexpr short_path& operator/(std::string_view part) noexcept
     {
         separate();
-        for (char const c : part)
-            if (size_ + 1 < sizeof text_) text_[size_++] = c;
+        auto const room = sizeof text_ - 1 - size_;
+        auto const size = part.size() < room ? part.size() : room;
+        if (__builtin_constant_p(part.size()) && size == part.size() && !__builtin_is_constant_evaluated())
+            __builtin_memcpy(text_ + size_, part.data(), part.size()); // a word or two
+        else
+            for (std::size_t i = 0; i < size; ++i) text_[size_ + i] = part[i];
+        size_ += size;
         text_[size_] = '\0';
         return *this;
     }
 
-    constexpr short_path& operator/(std::int32_t number) noexcept
+    [[gnu::always_inline]] constexpr short_path& operator/(std::int32_t number) noexcept
     {
-        char digits[10]{};
-        std::size_t first = sizeof digits;
+        constexpr std::size_t longest = 10;
+        char digits[2 * longest]{};
+        std::size_t first = longest;
         auto rest = static_cast<std::uint32_t>(number < 0 ? 0 : number);
         do digits[--first] = static_cast<char>('0' + rest % 10);
         while ((rest /= 10) != 0);
-        return *this / std::string_view{digits + first, sizeof digits - first};
+        separate();
+        if (size_ + longest >= sizeof text_) return *this / std::string_view{digits + first, longest - first};
+        if (!__builtin_is_constant_evaluated()) __builtin_memcpy(text_ + size_, digits + first, longest); // as many as there may be
+        else for (std::size_t i = 0; i < longest; ++i) text_[size_ + i] = digits[first + i];
+        size_ += longest - first;
+        return *this;
     }
 
     [[nodiscard]] constexpr char const* c_str() const noexcept { return text_; }

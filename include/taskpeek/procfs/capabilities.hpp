@@ -4,7 +4,7 @@
 /// \file
 /// Sets of capabilities, as `CapInh` … `CapAmb` of `status` show them.
 
-#include <taskpeek/text/cursor.hpp>
+#include <taskpeek/text/values.hpp>
 
 #include <cstdint>
 #include <string_view>
@@ -48,6 +48,7 @@ struct capability_set {
 };
 
 /// Sixteen hex digits: `000001ffffffffff`.
-[[gnu::always_inline]] constexpr void read_value(text::cursor& in, capability_set& out) noexcept { out.bits = in.hex<std::uint64_t>(); }
+template <text::gives_hex In>
+[[gnu::always_inline]] constexpr void read_value(In& in, capability_set& out) noexcept { out.bits = in.template hex<std::uint64_t>(); }
 
 } // namespace taskpeek::procfs

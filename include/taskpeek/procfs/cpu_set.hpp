@@ -27,6 +27,8 @@ constexpr void read_value(text::cursor& in, cpu_range& out) noexcept
     if (out.last < out.first) in.fail();
 }
 
+constexpr void read_value(text::scanned_number<10>& in, cpu_range& out) noexcept { out.first = out.last = in.decimal<std::uint32_t>(); }
+
 /// `0-3,8`: ranges in ascending order.
 using cpu_list = text::list<cpu_range>;
 

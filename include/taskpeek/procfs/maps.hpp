@@ -39,6 +39,18 @@ struct permissions {
     if (!out.shared) in.expect('p');
 }
 
+/// Reads all four letters at \p from at once. \return false: they are no permissions
+[[nodiscard, gnu::always_inline]] inline bool read_at_once(char const* from, permissions& out) noexcept
+{
+    static_assert(sizeof out == 4);
+    std::uint32_t letters;
+    __builtin_memcpy(&letters, from, sizeof letters);
+    auto const set = (letters >> 6 & 0x010101) | (letters & 0x01000000);                // what tells r, w, x from - and s from p
+    auto const spelled = (0x702d2d2d & ~(set * 0xff)) | (0x73787772 & (set * 0xff)); // "---p", "rwxs"
+    __builtin_memcpy(static_cast<void*>(&out), &set, sizeof out);
+    return letters == spelled;
+}
+
 /// The device of a mapped file: 00:00 for none.
 struct device {
     std::uint32_t major = 0;
@@ -133,6 +145,11 @@ private:
     /// Which addresses, and what may be done there. \return the end of the addresses
     [[gnu::always_inline]] constexpr char const* read_range(text::cursor& in) noexcept
     {
+        if (text::detail::takes_many_bytes && !__builtin_is_constant_evaluated() && in.rest().size() >= usual_range) [[likely]]
+            if (auto const* const line = in.position(); read_usual_range(line)) [[likely]] {
+                in.advance_to(line + usual_range);
+                return line + 25;
+            }
         start.value = in.hex<std::uint64_t>();
         in.expect('-');
         end.value = in.hex<std::uint64_t>();
@@ -141,6 +158,20 @@ private:
         read_value(in, perms);
         in.expect(' ');
         return addresses_end;
+    }
+
+    /// `7f3c5a1b2000-7f3c5a1b4000 r-xp `: twelve digits an address, as user space mostly has on 64-bit kernels.
+    static constexpr std::size_t usual_range = 31;
+
+    /// Reads such a range at once. \return false: it is none
+    [[nodiscard, gnu::always_inline]] bool read_usual_range(char const* line) noexcept
+    {
+        auto const first = text::detail::sixteen_hex_digits::at(line);
+        auto const second = text::detail::sixteen_hex_digits::at(line + 13);
+        start.value = first.value >> 16;
+        end.value = second.value >> 16;
+        return first.count == 12 && second.count == 12 && read_at_once(line + 26, perms) && line[12] == '-' && line[25] == ' ' &&
+               line[30] == ' ';
     }
 
     /// What is mapped there, and the padding before its path.

@@ -4,7 +4,7 @@
 /// \file
 /// How a task is scheduled.
 
-#include <taskpeek/text/cursor.hpp>
+#include <taskpeek/text/values.hpp>
 
 #include <cstdint>
 #include <string_view>
@@ -36,9 +36,10 @@ struct scheduling_policy {
     friend constexpr bool operator==(scheduling_policy, scheduling_policy) noexcept = default;
 };
 
-[[gnu::always_inline]] constexpr void read_value(text::cursor& in, scheduling_policy& out) noexcept
+template <text::gives_decimals In>
+[[gnu::always_inline]] constexpr void read_value(In& in, scheduling_policy& out) noexcept
 {
-    out.number = in.decimal<std::uint32_t>();
+    out.number = in.template decimal<std::uint32_t>();
 }
 
 } // namespace taskpeek::procfs

@@ -4,7 +4,7 @@
 /// \file
 /// How a task's system calls are filtered.
 
-#include <taskpeek/text/cursor.hpp>
+#include <taskpeek/text/values.hpp>
 
 #include <cstdint>
 #include <string_view>
@@ -28,6 +28,7 @@ struct seccomp_mode {
     friend constexpr bool operator==(seccomp_mode, seccomp_mode) noexcept = default;
 };
 
-[[gnu::always_inline]] constexpr void read_value(text::cursor& in, seccomp_mode& out) noexcept { out.number = in.decimal<std::uint32_t>(); }
+template <text::gives_decimals In>
+[[gnu::always_inline]] constexpr void read_value(In& in, seccomp_mode& out) noexcept { out.number = in.template decimal<std::uint32_t>(); }
 
 } // namespace taskpeek::procfs

@@ -4,7 +4,7 @@
 /// \file
 /// Sets of signals, as `SigPnd`, `ShdPnd`, `SigBlk`, `SigIgn` and `SigCgt` of `status` show them.
 
-#include <taskpeek/text/cursor.hpp>
+#include <taskpeek/text/values.hpp>
 
 #include <cstdint>
 #include <string_view>
@@ -37,6 +37,7 @@ struct signal_set {
 }
 
 /// Sixteen hex digits: `0000000000004002`.
-[[gnu::always_inline]] constexpr void read_value(text::cursor& in, signal_set& out) noexcept { out.bits = in.hex<std::uint64_t>(); }
+template <text::gives_hex In>
+[[gnu::always_inline]] constexpr void read_value(In& in, signal_set& out) noexcept { out.bits = in.template hex<std::uint64_t>(); }
 
 } // namespace taskpeek::procfs

@@ -24,6 +24,7 @@ namespace taskpeek::procfs {
 struct smap {
     static constexpr kernel_file file = kernel_file::smaps; ///< what it decodes
     static constexpr std::size_t typical_size = 65536; ///< bytes; of `smaps` with some 90 vmas
+    static constexpr std::size_t number_column = 16; ///< where the kernel right-aligns the numbers of kB, eight columns wide
     static constexpr bool needs_address_space = true;
 
     vma mapping;                               ///< the line that `maps` has too

@@ -20,6 +20,7 @@ namespace taskpeek::procfs {
 struct smaps_rollup {
     static constexpr kernel_file file = kernel_file::smaps_rollup; ///< what it decodes
     static constexpr std::size_t typical_size = 2048; ///< bytes
+    static constexpr std::size_t number_column = 16; ///< where the kernel right-aligns the numbers of kB, eight columns wide
     static constexpr bool needs_address_space = true;
 
     vma span;                                  ///< from the first vma's start to the last one's end, named `[rollup]`

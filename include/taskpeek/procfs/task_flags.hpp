@@ -4,7 +4,7 @@
 /// \file
 /// The per-task flags of the kernel, `PF_*` of include/linux/sched.h, as field 9 of `stat` shows them.
 
-#include <taskpeek/text/cursor.hpp>
+#include <taskpeek/text/values.hpp>
 
 #include <cstdint>
 #include <string_view>
@@ -52,9 +52,10 @@ struct task_flags {
     return "";
 }
 
-[[gnu::always_inline]] constexpr void read_value(text::cursor& in, task_flags& out) noexcept
+template <text::gives_decimals In>
+[[gnu::always_inline]] constexpr void read_value(In& in, task_flags& out) noexcept
 {
-    out.bits = in.decimal<std::uint32_t>();
+    out.bits = in.template decimal<std::uint32_t>();
 }
 
 } // namespace taskpeek::procfs

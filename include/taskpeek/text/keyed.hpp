@@ -11,8 +11,16 @@
 #include <cstddef>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 
 namespace taskpeek::text {
+
+namespace detail {
+
+inline constexpr std::uint32_t kb_and_newline = 0x0a426b20;       // " kB\n"
+inline constexpr std::uint64_t zero_aligned = 0x3020202020202020; // "       0"
+
+} // namespace detail
 
 /// Is it taken byte for byte, its blanks included?
 template <class Field>
@@ -34,8 +42,62 @@ template <class Field>
     return in.reached();
 }
 
+/// Is a field of that type read from what \p In has scanned?
+template <class In, class Field>
+inline constexpr bool is_read_from = requires(In& in, Field& field) { read_value(in, field); };
+template <class In, class T>
+inline constexpr bool is_read_from<In, std::optional<T>> = is_read_from<In, T>;
+
+/// A blank, a number of few digits and the end of the line, as most lines have behind their key: one function for all fields that are such
+/// a number, whatever they stand for. What it declines is read as any other value.
+[[nodiscard, gnu::noinline]] inline scanned scan_lone_decimal(char const* from, char const* end) noexcept
+{
+    if (!detail::takes_many_bytes || end - from < 10 || (*from != '\t' && *from != ' ')) return detail::no_number;
+    if (auto const digit = detail::decimal_digit(from[1]); digit <= 9 && from[2] == '\n') return {digit, from + 3};
+    auto const digits = detail::load8(from + 1) ^ detail::each_byte * '0';
+    auto const count = detail::leading_decimal_digits(digits);
+    if (count - 1 >= 7 || from[1 + count] != '\n') return detail::no_number;
+    return {detail::eight_decimal_digits(digits << (64 - 8 * count)), from + 2 + count};
+}
+
+/// The same of sixteen hex digits.
+[[nodiscard, gnu::noinline]] inline scanned scan_lone_hex(char const* from, char const* end) noexcept
+{
+    if (!detail::takes_many_bytes || end - from < 18 || *from != '\t' || from[17] != '\n') return detail::no_number;
+    auto const digits = detail::sixteen_hex_digits::at(from + 1);
+    return digits.count == 16 ? scanned{digits.value, from + 18} : detail::no_number;
+}
+
+/// A number of kB and the end of its line. It is taken at once where it stands right-aligned in the eight columns from \p columns on,
+/// as it nearly always does: then the place of the next line does not depend on this one's digits, and the CPU need not wait for them.
+[[nodiscard, gnu::noinline]] constexpr reached read_kibibytes(char const* from, char const* columns, char const* end,
+                                                              std::optional<kibibytes>& field) noexcept
+{
+    if (!__builtin_is_constant_evaluated() && end - columns >= 12) [[likely]] {
+        bool const ends = detail::load4(columns + 8) == detail::kb_and_newline;
+        if (ends && detail::load8(columns) == detail::zero_aligned) { // most of them
+            field.emplace();
+            return {columns + 12, true};
+        }
+        auto const number = detail::right_aligned::at(columns);
+        if (ends && number.ok) [[likely]] {
+            field.emplace(number.value);
+            return {columns + 12, true};
+        }
+    }
+    return read_line_value(from, end, field);
+}
+
+/// Where numbers of kB begin in the lines of \p Record: at a column, or behind a tab.
+template <class Record>
+inline constexpr std::size_t number_column = 0;
+template <class Record>
+    requires requires { Record::number_column; }
+inline constexpr std::size_t number_column<Record> = Record::number_column;
+
 /// Reads one line into the field whose key stands next. A record's `each_field` calls it for every field in the kernel's order,
 /// so that on a text in that order each call is a hit and goes straight on.
+template <class Record>
 class field_reader {
 public:
     constexpr field_reader(char const* from, char const* end) noexcept : at_{from}, end_{end} {}
@@ -44,8 +106,8 @@ public:
     template <std::size_t N, class Field>
     [[gnu::always_inline]] constexpr void operator()(char const (&key)[N], Field& field) noexcept
     {
-        if (static_cast<std::size_t>(end_ - at_) <= N || __builtin_memcmp(at_, key, N - 1) != 0 || at_[N - 1] != ':') return;
-        auto const line = read_line_value(at_ + N, end_, field);
+        if (static_cast<std::size_t>(end_ - at_) <= N || __builtin_memcmp(at_, key, N - 1) != 0 || at_[N - 1] != ':') [[unlikely]] return;
+        auto const line = read(at_ + N, field, std::integral_constant<std::size_t, N>{});
         at_ = line.at;
         if (line.ok) [[likely]] return;
         ok_ = false;
@@ -55,6 +117,38 @@ public:
     [[nodiscard]] constexpr text::reached reached() const noexcept { return {at_, ok_}; }
 
 private:
+    /// The value that stands at \p from, \p N bytes behind the line's beginning.
+    template <std::size_t N, class Field>
+    [[gnu::always_inline]] constexpr text::reached read(char const* from, Field& field, std::integral_constant<std::size_t, N>) noexcept
+    {
+        if constexpr (!std::same_as<Field, std::optional<kibibytes>>) {
+            if (!__builtin_is_constant_evaluated()) {
+                if constexpr (is_read_from<scanned_number<10>, Field>)
+                    if (auto const line = read_lone_number<10>(from, field); line.ok) [[likely]] return line;
+                if constexpr (is_read_from<scanned_number<16>, Field>)
+                    if (auto const line = read_lone_number<16>(from, field); line.ok) [[likely]] return line;
+            }
+            return read_line_value(from, end_, field);
+        } else if constexpr (number_column<Record> >= N) {
+            constexpr auto padding = number_column<Record> - N;
+            static_assert(padding <= 16);
+            bool const padded = static_cast<std::size_t>(end_ - from) > padding && __builtin_memcmp(from, "                ", padding) == 0;
+            return read_kibibytes(from, padded ? from + padding : from, end_, field);
+        } else {
+            return read_kibibytes(from, *from == '\t' ? from + 1 : from, end_, field);
+        }
+    }
+
+    template <unsigned Base, class Field>
+    [[gnu::always_inline]] text::reached read_lone_number(char const* from, Field& field) noexcept
+    {
+        auto const found = Base == 10 ? scan_lone_decimal(from, end_) : scan_lone_hex(from, end_);
+        if (found.next == nullptr) [[unlikely]] return {from, false};
+        scanned_number<Base> number{found.value, {from + 1, static_cast<std::size_t>(found.next - 1 - (from + 1))}};
+        read_value(number, field);
+        return {found.next, number.ok()};
+    }
+
     char const* at_;
     char const* end_;
     bool ok_ = true;
@@ -65,7 +159,7 @@ private:
 template <class Record>
 [[nodiscard, gnu::noinline]] constexpr reached read_in_order(char const* from, char const* end, Record& record) noexcept
 {
-    field_reader read{from, end};
+    field_reader<Record> read{from, end};
     Record::each_field(record, read);
     return read.reached();
 }

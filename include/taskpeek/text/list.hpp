@@ -106,4 +106,14 @@ constexpr void read_value(cursor& in, list<T>& out) noexcept
     out = list<T>{std::string_view{from, static_cast<std::size_t>(in.position() - from)}};
 }
 
+/// A list of one number, as most are.
+template <class T>
+    requires requires(scanned_number<10>& in, T& element) { read_value(in, element); }
+[[gnu::always_inline]] constexpr void read_value(scanned_number<10>& in, list<T>& out) noexcept
+{
+    T element{};
+    read_value(in, element);
+    out = list<T>{in.text()};
+}
+
 } // namespace taskpeek::text

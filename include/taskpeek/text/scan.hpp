@@ -47,29 +47,96 @@ inline constexpr scanned no_number{0, nullptr};
     return word;
 }
 
+/// Four bytes, the first in the lowest byte.
+[[nodiscard]] inline std::uint32_t load4(char const* p) noexcept
+{
+    std::uint32_t word;
+    __builtin_memcpy(&word, p, sizeof word);
+    if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap32(word);
+    return word;
+}
+
 inline constexpr std::uint64_t each_byte = 0x0101010101010101u;
 
-/// How many of the eight bytes, from the first on, are hex digits.
-[[nodiscard]] inline unsigned leading_hex_digits(std::uint64_t word) noexcept
+/// Are many bytes decoded at once here? The sums of `sixteen_hex_digits` and `text::numbers` are for the byte order of most machines.
+inline constexpr bool takes_many_bytes = std::endian::native == std::endian::little;
+
+using bytes16 [[gnu::vector_size(16)]] = unsigned char;
+using shorts8 [[gnu::vector_size(16)]] = std::uint16_t;
+using words2 [[gnu::vector_size(16)]] = std::uint64_t;
+using chars16 [[gnu::vector_size(16)]] = char;
+using bytes8 [[gnu::vector_size(8)]] = unsigned char;
+
+/// How many of sixteen bytes, from the first on, are all ones; the others are zero.
+[[nodiscard]] inline unsigned leading_ones(bytes16 bytes) noexcept
 {
-    constexpr auto high = each_byte * 0x80;
-    auto const low7 = word & ~high;
-    auto const lower = low7 | each_byte * 0x20;
-    auto const at_least = [](std::uint64_t bytes, unsigned char c) { return bytes + each_byte * (0x80u - c); }; // bit 7: byte >= c
-    auto const digit = at_least(low7, '0') & ~at_least(low7, '9' + 1);
-    auto const letter = at_least(lower, 'a') & ~at_least(lower, 'f' + 1);
-    auto const other = (~(digit | letter) | word) & high;
-    return other == 0 ? 8u : static_cast<unsigned>(std::countr_zero(other)) / 8u;
+#ifdef __SSE2__
+    return static_cast<unsigned>(__builtin_ctz(~static_cast<unsigned>(__builtin_ia32_pmovmskb128(reinterpret_cast<chars16>(bytes)))));
+#else
+    auto const words = reinterpret_cast<words2>(bytes);
+    auto const first = static_cast<unsigned>(std::countr_one(words[0])) / 8u;
+    return first < 8 ? first : 8u + static_cast<unsigned>(std::countr_one(words[1])) / 8u;
+#endif
 }
 
-/// The value of eight hex digits, the first the most significant.
-[[nodiscard]] inline std::uint64_t eight_hex_digits(std::uint64_t word) noexcept
-{
-    word = (word & each_byte * 0x0f) + 9 * (word >> 6 & each_byte);      // a nibble per byte
-    word = (word << 4 | word >> 8) & 0x00ff00ff00ff00ffu;                // a byte per 16 bits
-    word = (word << 8 | word >> 16) & 0x0000ffff0000ffffu;               // 16 bits per 32
-    return (word << 16 | word >> 32) & 0xffffffffu;
-}
+/// Which of 64 bytes are decimal digits and which are blanks: bit n for byte n.
+struct sixty_four {
+    std::uint64_t digits;
+    std::uint64_t blanks;
+
+    [[nodiscard, gnu::always_inline]] static sixty_four at(char const* p) noexcept
+    {
+        sixty_four found{0, 0};
+#ifdef __SSE2__
+        auto const bits = [](auto of) {
+            return std::uint64_t{static_cast<unsigned>(__builtin_ia32_pmovmskb128(reinterpret_cast<chars16>(of)))};
+        };
+        for (unsigned at = 0; at < 64; at += 16) {
+            bytes16 text;
+            __builtin_memcpy(&text, p + at, sizeof text);
+            found.digits |= bits(text - '0' < 10) << at;
+            found.blanks |= bits(text == ' ') << at;
+        }
+#else
+        // the lowest bit of each byte, gathered
+        auto const bits = [](std::uint64_t of) { return (of >> 7 & each_byte) * 0x0102040810204080u >> 56; };
+        for (unsigned at = 0; at < 64; at += 8) {
+            auto const text = load8(p + at);
+            auto const number = text ^ each_byte * '0', other = text ^ each_byte * ' ';
+            found.digits |= bits(~(number | (number & each_byte * 0x7f) + each_byte * (0x80 - 10))) << at;
+            found.blanks |= bits(~(other | (other & each_byte * 0x7f) + each_byte * 0x7f)) << at;
+        }
+#endif
+        return found;
+    }
+
+    /// The last \p count of them, fewer than 64, and an end: a blank, with nothing but digits behind.
+    [[nodiscard, gnu::always_inline]] sixty_four last(std::size_t count) const noexcept
+    {
+        auto const end = std::uint64_t{1} << count;
+        return {(digits >> 1 >> (63 - count)) | ~(end | (end - 1)), blanks >> 1 >> (63 - count) | end};
+    }
+};
+
+/// What sixteen bytes are as hex digits: the value of all of them, where other bytes count as 0, and how many are digits before the
+/// first that is none.
+struct sixteen_hex_digits {
+    std::uint64_t value;
+    unsigned count;
+
+    [[nodiscard, gnu::always_inline]] static sixteen_hex_digits at(char const* p) noexcept
+    {
+        bytes16 text;
+        __builtin_memcpy(&text, p, sizeof text);
+        auto const digit = text - '0', letter = (text | 0x20) - 'a';
+        auto const is_digit = reinterpret_cast<bytes16>(digit < 10), is_letter = reinterpret_cast<bytes16>(letter < 6);
+        auto const nibbles = reinterpret_cast<shorts8>((digit & is_digit) | ((letter + 10) & is_letter));
+        auto const pairs = __builtin_convertvector((nibbles << 4 | nibbles >> 8) & 0xff, bytes8);
+        std::uint64_t value;
+        __builtin_memcpy(&value, &pairs, sizeof value);
+        return {__builtin_bswap64(value), leading_ones(is_digit | is_letter)};
+    }
+};
 
 /// How many of the eight bytes, from the first on, are below ten.
 [[nodiscard]] inline unsigned leading_decimal_digits(std::uint64_t digits) noexcept
@@ -87,6 +154,24 @@ inline constexpr std::uint64_t each_byte = 0x0101010101010101u;
     digits = (digits & pairs) * (100 + (1'000'000ull << 32)) + (digits >> 16 & pairs) * (1 + (10'000ull << 32));
     return digits >> 32;
 }
+
+/// A number in eight columns, blanks before it: what the kernel's `%8lu` prints.
+struct right_aligned {
+    std::uint64_t value;
+    bool ok; ///< nothing but blanks and then digits
+
+    [[nodiscard, gnu::always_inline]] static right_aligned at(char const* p) noexcept
+    {
+        auto const columns = load8(p);
+        auto const is_digit = columns >> 4 & each_byte;                            // a digit is 0x3_, a blank 0x20
+        auto const digits = columns ^ (each_byte * 0x20 | is_digit << 4);          // of a blank 0
+        auto const no_digit = (digits | (digits + each_byte * (0x80 - 10))) & each_byte * 0x80;
+        auto const no_blank = digits & ~(is_digit * 0xf);
+        auto const digit_before_blank = is_digit << 8 & ~is_digit;
+        auto const blank_at_end = ~is_digit & each_byte << 56;
+        return {eight_decimal_digits(digits), (no_digit | no_blank | digit_before_blank | blank_at_end) == 0};
+    }
+};
 
 inline constexpr std::uint64_t power_of_ten[] = {1, 10, 100, 1'000, 10'000, 100'000, 1'000'000, 10'000'000, 100'000'000};
 
@@ -139,24 +224,13 @@ inline constexpr std::uint64_t power_of_ten[] = {1, 10, 100, 1'000, 10'000, 100'
     return {value, p};
 }
 
-/// Hex digits at \p p, without a leading 0x; eight at a time where the text allows.
+/// Hex digits at \p p, without a leading 0x; sixteen at once where the text allows.
 [[nodiscard, gnu::noinline]] constexpr scanned scan_hex(char const* p, char const* end) noexcept
 {
-    if (!__builtin_is_constant_evaluated() && end - p >= 17) [[likely]] {
-        auto const word = detail::load8(p);
-        auto const count = detail::leading_hex_digits(word);
-        if (count == 8) {
-            auto const high = detail::eight_hex_digits(word);
-            auto const rest = detail::load8(p + 8);
-            auto const more = detail::leading_hex_digits(rest);
-            if (more == 0) return {high, p + 8};
-            if (more < 8 || detail::hex_digit(p[16]) > 15) { // 16 digits always fit
-                auto const low = detail::eight_hex_digits(rest << (64 - 8 * more));
-                return {high << 4 * more | low, p + 8 + more};
-            }
-        } else if (count != 0) {
-            return {detail::eight_hex_digits(word << (64 - 8 * count)), p + count};
-        }
+    if (detail::takes_many_bytes && !__builtin_is_constant_evaluated() && end - p >= 17) [[likely]] {
+        auto const digits = detail::sixteen_hex_digits::at(p);
+        if (digits.count == 0) return detail::no_number;
+        if (digits.count < 16 || detail::hex_digit(p[16]) > 15) return {digits.value >> (64 - 4 * digits.count), p + digits.count};
     }
     return scan_hex_bytewise(p, end);
 }
@@ -164,12 +238,10 @@ inline constexpr std::uint64_t power_of_ten[] = {1, 10, 100, 1'000, 10'000, 100'
 /// The first byte behind words of eight hex digits and a comma, as CPU masks have by the dozen.
 [[nodiscard]] constexpr char const* skip_hex_words(char const* p, char const* end) noexcept
 {
-    if (!__builtin_is_constant_evaluated()) {
+    if (detail::takes_many_bytes && !__builtin_is_constant_evaluated()) {
         constexpr auto zeros = detail::each_byte * static_cast<unsigned char>('0');
-        for (; end - p >= 9 && p[8] == ','; p += 9) {
-            auto const word = detail::load8(p);
-            if (word != zeros && detail::leading_hex_digits(word) != 8) break;
-        }
+        for (; end - p >= 16 && p[8] == ','; p += 9)
+            if (detail::load8(p) != zeros && detail::sixteen_hex_digits::at(p).count != 8) break;
     }
     return p;
 }
