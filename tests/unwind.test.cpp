@@ -205,6 +205,22 @@ TEST_CASE("unwind: from a handler on an alternate stack to the stack that it int
     }
 }
 
+TEST_CASE("unwind: from a call through a null pointer, by way of the handler of its signal, and the doubt is marked")
+{
+    for (bool const stop : {false, true}) {
+        tp::tests::target_program target{"odd", {"nowhere"}};
+        REQUIRE(target.is_ready());
+        looked_at p{target.id()};
+        REQUIRE(p.blocks());
+        auto const u = p.unwind_main(stop);
+        CHECK(u.is_complete());
+        CHECK(contains_in_order(p.names(u), {"wait_here", "handler", "calls_nowhere", "main"}));
+        auto const at_null = std::find_if(u.frames.begin(), u.frames.end(), [](st::frame const& f) { return f.pc.value == 0; });
+        REQUIRE(at_null != u.frames.end());
+        CHECK((at_null + 1)->quality == st::frame_quality::inferred);
+    }
+}
+
 TEST_CASE("unwind: while an exception is in flight, through the C++ run-time")
 {
     tp::tests::target_program target{"odd", {"exception"}};

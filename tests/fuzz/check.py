@@ -38,8 +38,9 @@ if status:
 def fuzz(target, *options):
     """Starts from the target's own corpus, which is left as it is."""
     with tempfile.TemporaryDirectory() as scratch:
+        largest = {"captures": 24000, "elf": 8000}.get(target, 2000)
         return run([program, f"--target={target}", scratch, HERE / "corpus" / target, f"-dict={HERE / 'proc.dict'}",
-                    f"-artifact_prefix={BUILD / target}-", "-max_len=2000", "-timeout=10", "-verbosity=0", *options])
+                    f"-artifact_prefix={BUILD / target}-", f"-max_len={largest}", "-timeout=10", "-verbosity=0", *options])
 
 
 targets = run([program, "--list"])[1].split()

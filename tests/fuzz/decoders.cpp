@@ -5,6 +5,7 @@
 /// `--target=NAME`; `--list` names them all. check.py builds and runs them.
 
 #include "../in_pieces.hpp"
+#include "stacks.hpp"
 
 #include <taskpeek/taskpeek.hpp>
 #include <taskpeek/vas/image.hpp>
@@ -230,10 +231,13 @@ struct target {
 
 constexpr target targets[] = {
     {"auxv", decode_auxv},
+    {"captures", fuzz_stacks::captures},
+    {"cfi", fuzz_stacks::cfi},
     {"cgroup", decode<pf::cgroup>},
     {"children", decode<pf::children>},
     {"cmdline", decode<pf::cmdline>},
     {"comm", decode<pf::comm>},
+    {"elf", fuzz_stacks::elf},
     {"environ", decode<pf::environ>},
     {"escapes", escape},
     {"fdinfo", decode<pf::fdinfo>},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Threads in unusual places: `odd signal`, `odd altstack`, `odd spin`, `odd running`, `odd exception`, `odd jit`, `odd step`,
-// `odd counting`, `odd unloaded LIBRARY`. Prints "ready".
+// `odd counting`, `odd nowhere`, `odd unloaded LIBRARY`. Prints "ready".
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -112,6 +112,13 @@ struct waits_at_the_end {
     for (;;) sink = static_cast<int>(with_registers(sink, 2, 3, 4));
 }
 
+void (*volatile nowhere)();
+[[gnu::noinline]] void calls_nowhere()
+{
+    nowhere();
+    sink = 7;
+}
+
 int volatile received;
 void count(int) { received = received + 1; }
 
@@ -154,16 +161,18 @@ int main(int argc, char** argv)
 {
     auto const is = [&](char const* what) { return argc > 1 && strcmp(argv[1], what) == 0; };
     alarm(120);
-    if (is("signal") || is("altstack")) {
+    if (is("signal") || is("altstack") || is("nowhere")) {
         struct sigaction action{};
         action.sa_handler = handler;
-        if (is("altstack")) {
+        if (!is("signal")) {
             static char memory[65536];
             stack_t const other{memory, 0, sizeof memory};
             sigaltstack(&other, nullptr);
             action.sa_flags = SA_ONSTACK;
         }
         sigaction(SIGUSR1, &action, nullptr);
+        sigaction(SIGSEGV, &action, nullptr);
+        if (is("nowhere")) calls_nowhere();
         raise_it(SIGUSR1);
     } else if (is("spin") || is("running")) {
         return spin(is("spin"));

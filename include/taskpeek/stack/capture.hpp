@@ -253,16 +253,23 @@ struct interrupted_stack {
         __builtin_memcpy(&v, copy.bytes.data() + at, sizeof v);
         return v;
     };
+    auto const is_data = [&](std::uint64_t at) {
+        auto const* const vma = maps.find(address{at});
+        return vma != nullptr && vma->perms.read && vma->perms.write;
+    };
+    constexpr std::uint64_t largest = std::uint64_t{1} << 30;
     for (std::size_t at = 0; at + size <= copy.bytes.size(); at += 8) {
         auto const here = copy.start.value + at;
         auto const start = word(at + 16);
-        if (start > here || start == 0) continue;
+        if (start > here || here - start >= largest) continue;
         auto const length = word(at + 32);
-        if (length <= here - start || length > INT64_MAX || word(at + 8) != 0) continue;
+        if (length <= here - start || length > largest) continue;
+        constexpr std::uint64_t ss_autodisarm = 0x80000000; // no other flag stands where the stack is entered
+        if (word(at) > 0xff || word(at + 8) != 0 || (word(at + 24) & ~ss_autodisarm) != 0) continue;
         auto const sp = word(at + sp_at);
-        if (sp - start < length || !maps.is_executable(address{word(at + sp_at + 8)})) continue;
-        auto const* const vma = maps.find(address{sp});
-        if (vma != nullptr && vma->perms.read && vma->perms.write) return {sp, start + length};
+        auto const pc = word(at + sp_at + 8);
+        if (sp - start < length || (pc >= 0x10000 && !maps.is_executable(address{pc}))) continue; // it may have jumped to nowhere
+        if (is_data(sp) && is_data(start) && is_data(start + length - 1)) return {sp, start + length};
     }
     return {};
 }

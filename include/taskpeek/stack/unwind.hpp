@@ -59,7 +59,7 @@ enum class stack_end : std::uint8_t {
     no_cfi,            ///< no call frame information at the last pc, and no frame pointer to go by
     malformed_cfi,
     missing_register,  ///< a register is needed that no_stop does not tell, and what the stack tells leaves a doubt
-    no_code,           ///< the last return address points at nothing executable
+    no_code,           ///< the last return address, or where the thread is, holds nothing executable
     loop,              ///< the next frame would not be further up
     too_many_frames,   ///< the memory lent for frames is full
     unsupported        ///< another machine's code: i386, x32
@@ -273,7 +273,7 @@ public:
         modules_ = reinterpret_cast<module*>(at);
         row_limit_ = (size - module_limit_ * sizeof(module)) / sizeof(known_row);
         rows_ = reinterpret_cast<known_row*>(at + module_limit_ * sizeof(module));
-        for (std::size_t i = 0; i < row_limit_; ++i) rows_[i].pc = 0;
+        for (std::size_t i = 0; i < row_limit_; ++i) rows_[i].key = nullptr;
     }
     unwinder(unwinder const&) = delete;
     unwinder& operator=(unwinder const&) = delete;
@@ -349,7 +349,7 @@ private:
     {
         auto& slot = row_limit_ == 0 ? spare_ : rows_[(pc * 0x9e3779b97f4a7c15u >> 32) % row_limit_];
         executable = true;
-        if (slot.pc == pc) return slot;
+        if (slot.pc == pc && slot.key != nullptr) return slot;
         auto const* const key = opener_.maps().find(address{pc});
         if (key == nullptr || !key->perms.execute) { executable = false; return slot; }
         slot.pc = pc;
@@ -376,7 +376,7 @@ private:
         auto const pc = w.regs.pc().value;
         bool executable = true;
         auto const& known = row_at(pc - (w.is_return ? 1 : 0), executable);
-        if (!executable) return stack_end::no_code;
+        if (!executable) return w.is_return ? stack_end::no_code : leave_no_code(w);
         // The kernel makes handlers "return" to where signals are returned from. Before that may stand anything.
         bool const is_behind = known.status == cfi_status::ok && known.row.end + known.bias == pc && !known.row.signal_frame;
         if (w.is_return && is_behind && is_sigreturn(pc)) {
@@ -430,7 +430,7 @@ private:
         auto const next_sp = regs[traits.sp];
         // On one stack callers are further up; a signal handler may have had a stack of its own.
         if (!row.signal_frame && (next_sp < sp || (next_sp == sp && next_pc == pc))) return stack_end::loop;
-        if (next_pc == 0) { is_root = true; return stack_end::complete; }
+        if (next_pc == 0 && !row.signal_frame) { is_root = true; return stack_end::complete; } // else a jump to nowhere was interrupted
         w.function = row.begin + bias;
         w.regs = regs;
         w.is_return = !row.signal_frame;
@@ -443,8 +443,8 @@ private:
         for (unsigned signal_frames = 0;;) {
             if (count == into.size()) return stack_end::too_many_frames;
             auto const pc = w.regs.pc();
-            // A return address that points at no code is no frame.
-            if (count != 0 && !opener_.maps().is_executable(w.is_return ? address{pc.value - 1} : pc)) return stack_end::no_code;
+            // A return address that points at no code is no frame. (But a signal may have interrupted a jump to nowhere.)
+            if (w.is_return && !opener_.maps().is_executable(address{pc.value - 1})) return stack_end::no_code;
             auto& here = into[count++];
             here = {pc, w.regs.sp(), quality, w.is_return, false};
             bool is_root = false;
@@ -499,6 +499,24 @@ private:
 
     /// The end of the copy of the stack that this frame is on; 0 if that was not copied.
     [[nodiscard]] static std::uint64_t end_of_copy(walk const& w) noexcept { return w.of.end_of_copy(w.regs.sp().value); }
+
+    /// Out of where no code is, by way of the call that led there: through a null pointer, or one into freed memory.
+    [[nodiscard]] stack_end leave_no_code(walk& w) noexcept
+    {
+        auto const traits = w.regs.traits();
+        auto const sp = w.regs.sp().value;
+        bool const by_register = native_machine == machine::aarch64;
+        std::uint64_t ra = by_register ? without_pac(w.regs[traits.return_address], address_bits_) : 0;
+        if (by_register ? !w.regs.has(traits.return_address) : !w.of.read(sp, 8, ra)) return stack_end::no_code;
+        if (!opener_.maps().is_executable(address{ra - 1}) || call_before(ra, 0) != call_match::indirect) return stack_end::no_code;
+        w.regs.set(traits.sp, sp + (by_register ? 0 : 8));
+        w.regs.set(traits.pc, ra);
+        w.regs.forget(traits.return_address == traits.pc ? register_count : traits.return_address);
+        w.is_return = true;
+        w.function = 0;
+        w.quality = frame_quality::inferred;
+        return stack_end::complete;
+    }
 
     /// Out of code that has no call frame information.
     [[nodiscard]] stack_end leave_without_cfi(walk& w, bool may_infer) noexcept
