@@ -86,8 +86,10 @@ private:
     char** argv_;
 };
 
-/// What main does: \p program declares its options, reads the command line, and returns an `exit_status`.
-[[nodiscard]] inline int run(int (*program)(CLI::App&, command_line const&), char const* name, int argc, char** argv) noexcept
+/// What main does: \p program declares its options, reads the command line, and returns an `exit_status`. \p failed is what is returned
+/// where the output cannot be written, or memory runs out.
+[[nodiscard]] inline int run(int (*program)(CLI::App&, command_line const&), char const* name, int argc, char** argv,
+                             int failed = something_unread) noexcept
 {
     // `| head` closes the pipe early and means no failure: go quietly, even where a parent had the signal ignored.
     std::signal(SIGPIPE, SIG_DFL);
@@ -105,7 +107,7 @@ private:
     } catch (std::exception const& problem) { // a full disk, say
         complain(problem.what());
     }
-    return something_unread;
+    return failed;
 }
 
 } // namespace examples
