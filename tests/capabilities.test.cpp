@@ -25,6 +25,12 @@ namespace {
 static_assert(read("0000000000000000").empty());
 static_assert(read("000001ffffffffff").has(pf::capability::chown) && read("000001ffffffffff").has(pf::capability::checkpoint_restore));
 static_assert(read("0000000000080000").has(pf::capability::sys_ptrace) && !read("0000000000080000").has(pf::capability::sys_admin));
+static_assert([] {
+    unsigned sum = 0;
+    for (auto const cap : read("8000000000200001")) sum = sum * 100 + static_cast<unsigned>(cap);
+    return sum;
+}() == 2163, "chown, sys_admin, and 63, which has no name here");
+static_assert(!read("ffffffffffffffff").has(static_cast<pf::capability>(64)));
 static_assert(read("ffffffffffffffff").bits == UINT64_MAX, "bits of kernels to come are kept");
 
 } // namespace

@@ -27,6 +27,11 @@ static_assert(read("0000000000000000").empty());
 static_assert(read("0000000000004002").has(SIGINT) && read("0000000000004002").has(SIGTERM));
 static_assert(!read("0000000000004002").has(SIGHUP));
 static_assert(read("8000000000000001").has(1) && read("8000000000000001").has(64) && !read("8000000000000001").has(63));
+static_assert([] {
+    int sum = 0;
+    for (int const signal : read("8000000000004002")) sum = sum * 100 + signal;
+    return sum;
+}() == 21564, "SIGINT, SIGTERM, 64");
 static_assert(!read("ffffffffffffffff").has(0) && !read("ffffffffffffffff").has(65) && !read("ffffffffffffffff").has(-1));
 
 } // namespace

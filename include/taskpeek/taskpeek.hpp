@@ -40,6 +40,7 @@
 #include <taskpeek/procfs/schedstat.hpp>
 #include <taskpeek/procfs/scheduling.hpp>
 #include <taskpeek/procfs/seccomp.hpp>
+#include <taskpeek/procfs/set_bits.hpp>
 #include <taskpeek/procfs/signals.hpp>
 #include <taskpeek/procfs/smaps.hpp>
 #include <taskpeek/procfs/smaps_rollup.hpp>

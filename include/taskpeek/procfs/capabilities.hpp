@@ -4,6 +4,7 @@
 /// \file
 /// Sets of capabilities, as `CapInh` … `CapAmb` of `status` show them.
 
+#include <taskpeek/procfs/set_bits.hpp>
 #include <taskpeek/text/values.hpp>
 
 #include <cstdint>
@@ -41,8 +42,17 @@ enum class capability : std::uint8_t {
 struct capability_set {
     std::uint64_t bits = 0;
 
-    [[nodiscard]] constexpr bool has(capability cap) const noexcept { return (bits >> static_cast<unsigned>(cap) & 1) != 0; }
+    /// Is \p cap in the set?
+    [[nodiscard]] constexpr bool has(capability cap) const noexcept
+    {
+        auto const n = static_cast<unsigned>(cap);
+        return n < 64 && (bits >> n & 1) != 0;
+    }
     [[nodiscard]] constexpr bool empty() const noexcept { return bits == 0; }
+
+    /// The capabilities, ascending, those without a name too. \code for (auto const cap : *status.cap_eff) use(name_of(cap)); \endcode
+    [[nodiscard]] constexpr auto begin() const noexcept { return set_bits<capability>::iterator{bits}; }
+    [[nodiscard]] constexpr auto end() const noexcept { return set_bits<capability>::sentinel{}; }
 
     friend constexpr bool operator==(capability_set, capability_set) noexcept = default;
 };

@@ -4,6 +4,7 @@
 /// \file
 /// Sets of signals, as `SigPnd`, `ShdPnd`, `SigBlk`, `SigIgn` and `SigCgt` of `status` show them.
 
+#include <taskpeek/procfs/set_bits.hpp>
 #include <taskpeek/text/values.hpp>
 
 #include <cstdint>
@@ -15,11 +16,16 @@ namespace taskpeek::procfs {
 struct signal_set {
     std::uint64_t bits = 0;
 
+    /// Is \p signal in the set? A number that no signal has is not.
     [[nodiscard]] constexpr bool has(int signal) const noexcept
     {
         return signal >= 1 && signal <= 64 && (bits >> (signal - 1) & 1) != 0;
     }
     [[nodiscard]] constexpr bool empty() const noexcept { return bits == 0; }
+
+    /// The signals, ascending. \code for (int const signal : *status.sig_cgt) use(signal_name(signal)); \endcode
+    [[nodiscard]] constexpr auto begin() const noexcept { return set_bits<int, 1>::iterator{bits}; }
+    [[nodiscard]] constexpr auto end() const noexcept { return set_bits<int, 1>::sentinel{}; }
 
     friend constexpr bool operator==(signal_set, signal_set) noexcept = default;
 };
