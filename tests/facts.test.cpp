@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "skip.hpp"
 #include "support/child.hpp"
+#include "support/fixtures.hpp"
 #include "support/specimen.hpp"
 
 #include <taskpeek/taskpeek.hpp>
@@ -9,13 +10,21 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <span>
 #include <string>
 #include <vector>
 
+#include <dlfcn.h>
 #include <elf.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <sys/auxv.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace tp = taskpeek;
@@ -86,6 +95,82 @@ TEST_CASE("too little memory loses images and stack pointers, and says how many 
     auto const nothing = vas::gather(process.value(), {});
     REQUIRE(nothing);
     CHECK(nothing.value().images.empty());
+}
+
+TEST_CASE("without privilege files are opened by exe, by path, or read from memory where a path leads elsewhere")
+{
+    if (getuid() != 0) return tp::tests::skip("only root may mount, and become nobody");
+    tp::tests::temporary_directory const directory;
+    auto const& folder = directory.path();
+    chmod(folder.c_str(), 0755);
+    Dl_info info{};
+    REQUIRE(dladdr(reinterpret_cast<void*>(&getpid), &info) != 0);
+    auto const library = std::filesystem::path{info.dli_fname}.parent_path() / "libanl.so.1";
+    if (!std::filesystem::exists(library)) return tp::tests::skip("there is no libanl");
+    auto const preloaded = folder + "/preloaded.so", other = folder + "/other.so";
+    std::filesystem::copy_file(library, preloaded);
+    std::ofstream{other} << "another file";
+    auto const inode = [](std::string const& path) {
+        struct stat told{};
+        return stat(path.c_str(), &told) == 0 ? told.st_ino : 0;
+    };
+    auto const inode_of_library = inode(preloaded);
+
+    int alive[2];
+    REQUIRE(pipe2(alive, O_CLOEXEC) == 0);
+    tp::tests::child const target{[&] {
+        if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) _exit(1);
+    }, [&] {
+        if (setgid(65534) != 0 || setuid(65534) != 0) _exit(1);
+        tp::tests::end_with_parent(getppid());
+        setenv("LD_PRELOAD", preloaded.c_str(), 1);
+        execl("/bin/sleep", "sleep", "600", static_cast<char*>(nullptr));
+        _exit(1);
+    }};
+    close(alive[1]);
+    char byte = 0;
+    CHECK(read(alive[0], &byte, 1) == 0); // closed by the exec
+    close(alive[0]);
+    auto const process = tp::process::open(target.id());
+    REQUIRE(process);
+    std::vector<vas::image> images(64);
+    std::vector<vas::stack_pointer> pointers(64);
+    bool loaded = false;
+    for (int tries = 0; tries < 10'000 && !loaded; ++tries) {
+        for (auto const& v : process.value().maps()) loaded = loaded || (v.inode == inode_of_library && v.perms.execute);
+        usleep(1000);
+    }
+    if (!loaded) return tp::tests::skip("this machine lets nobody mount");
+    tp::tests::child const covered{[&] { // in the target's namespace another file now lies over the library
+        auto const ns = open(("/proc/" + std::to_string(target.pid()) + "/ns/mnt").c_str(), O_RDONLY | O_CLOEXEC);
+        if (setns(ns, CLONE_NEWNS) != 0 || mount(other.c_str(), preloaded.c_str(), nullptr, MS_BIND, nullptr) != 0) _exit(1);
+    }};
+    int outcome[2];
+    REQUIRE(pipe(outcome) == 0);
+    tp::tests::child const nobody{[&] {
+        if (setgid(65534) != 0 || setuid(65534) != 0) _exit(1);
+        auto const gathered = vas::gather(process.value(), {images, pointers});
+        for (auto const& i : gathered ? gathered.value().images : std::span<vas::image const>{}) {
+            char const said[] = {i.role == vas::image_role::program ? 'p' : i.inode == inode_of_library ? 'l' : 'o',
+                                 name_of(i.source).front(), i.verified ? 'v' : 'u'};
+            (void)!write(outcome[1], said, sizeof said);
+        }
+    }};
+    close(outcome[1]);
+    std::string said(300, '\0');
+    auto const got = read(outcome[0], said.data(), said.size());
+    close(outcome[0]);
+    said.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+    CAPTURE(said);
+    REQUIRE(said.size() >= 9);
+    int others = 0;
+    for (std::size_t i = 0; i < said.size(); i += 3) {
+        auto const image = said.substr(i, 3);
+        if (image[0] == 'p') CHECK(image == "pev");      // exe
+        else if (image[0] == 'l') CHECK(image == "lmv"); // memory: the path leads to another file
+        else { ++others; CHECK(image == "opv"); }        // path, the same device and inode
+    }
+    CHECK(others >= 2);
 }
 
 TEST_CASE("who may not look is told what was kept back")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "skip.hpp"
 #include "support/child.hpp"
+#include "support/deep_file.hpp"
 #include "support/specimen.hpp"
 
 #include <taskpeek/taskpeek.hpp>
@@ -8,10 +9,16 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include <csignal>
+
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace tp = taskpeek;
 namespace pf = taskpeek::procfs;
@@ -180,4 +187,76 @@ TEST_CASE("lightweight guards split what they guard, where they are looked for")
     vas::model_memory const memory{{images, pointers}, ranges, text};
     CHECK(vas::read_model(process.value(), memory, {.pages = true}).error().code == tp::errc::truncated); // the guards are one too many
     munmap(at, 8 * page);
+}
+
+TEST_CASE("a process that dies while it is read has vanished, is a zombie, or was read before")
+{
+    for (int round = 0; round < 40; ++round) {
+        auto const pid = fork();
+        if (pid == 0) {
+            pause();
+            _exit(0);
+        }
+        auto const process = tp::process::open(tp::tgid{pid});
+        REQUIRE(process);
+        std::thread killer{[&] {
+            usleep(static_cast<useconds_t>(round * 40));
+            kill(pid, SIGKILL);
+            waitpid(pid, nullptr, 0);
+        }};
+        auto const model = vas::read_model(process.value(), {.numbers = true, .pages = true});
+        killer.join();
+        if (model) {
+            CHECK(model.value()->find(tp::address{0}) != nullptr);
+            CHECK(model.value()->sum.vmas > 5);
+        } else {
+            auto const why = model.error().message();
+            CAPTURE(std::string{why.view()});
+            CHECK((model.error().code == tp::errc::vanished || model.error().code == tp::errc::zombie));
+        }
+        CHECK(vas::read_model(process.value()).error().code == tp::errc::vanished);
+    }
+}
+
+TEST_CASE("a process that executes another program while it is read is told as one of the two")
+{
+    auto const self = std::filesystem::read_symlink("/proc/self/exe").string();
+    for (int round = 0; round < 40; ++round) {
+        tp::tests::child const other{[] {}, [&] {
+            usleep(static_cast<useconds_t>(round * 50));
+            execl("/bin/sleep", "sleep", "600", static_cast<char*>(nullptr));
+            _exit(1);
+        }};
+        auto const process = tp::process::open(other.id());
+        REQUIRE(process);
+        auto const model = vas::read_model(process.value());
+        if (!model) {
+            CHECK(model.error().code == tp::errc::vanished); // in the middle of maps
+            continue;
+        }
+        for (auto const& r : model.value()->ranges) {
+            if (r.kind != vas::range_class::text) continue;
+            CHECK(r.why.rests_on == vas::basis::program_header);
+            CHECK((r.mapping.path == self || r.mapping.path.ends_with("/sleep") || r.mapping.path.ends_with("/coreutils")));
+        }
+    }
+}
+
+TEST_CASE("a line of maps of 80 KB has its range, with the beginning of its path")
+{
+    tp::tests::deep_file const file{400};
+    if (!file.is_made()) return tp::tests::skip("so deep a file cannot be made here");
+    auto* const at = mmap(nullptr, 8192, PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
+    REQUIRE(at != MAP_FAILED);
+    auto const process = tp::process::self();
+    auto const model = vas::read_model(process.value());
+    REQUIRE(model);
+    auto const* const found = model.value()->find(tp::address{reinterpret_cast<std::uintptr_t>(at)});
+    REQUIRE(found != nullptr);
+    CHECK(found->kind == vas::range_class::file_mapping);
+    CHECK(found->mapping.path.starts_with('/'));
+    CHECK(found->mapping.path_truncated);
+    auto const* const stack = model.value()->find(tp::address{reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0))});
+    CHECK(stack->mapping.path == "[stack]"); // the lines behind it are whole
+    munmap(at, 8192);
 }

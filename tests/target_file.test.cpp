@@ -13,7 +13,9 @@
 #include <string>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -126,6 +128,36 @@ TEST_CASE("in another root an absolute link leads to that root's file")
     CHECK_FALSE(open("/etc/passwd")); // the host has it
 }
 
+TEST_CASE("in another mount namespace a path leads to that namespace's file")
+{
+    if (getuid() != 0) return tp::tests::skip("only root may mount");
+    tp::tests::temporary_directory const directory;
+    auto const& root = directory.path();
+    int told[2];
+    REQUIRE(pipe2(told, O_CLOEXEC) == 0);
+    tp::tests::child const apart{[&] { // its root is a tmpfs that nobody else sees, with an absolute link for /lib
+        bool const done = unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                          mount("tmpfs", root.c_str(), "tmpfs", 0, "size=1m") == 0 && mkdir((root + "/usr").c_str(), 0755) == 0 &&
+                          mkdir((root + "/usr/lib").c_str(), 0755) == 0 && symlink("/usr/lib", (root + "/lib").c_str()) == 0;
+        if (done) write_file(root + "/usr/lib/libc.so.6", "of the namespace");
+        if (!done || chroot(root.c_str()) != 0 || chdir("/") != 0) _exit(1);
+        (void)!write(told[1], "x", 1);
+    }};
+    close(told[1]);
+    char byte = 0;
+    auto const got = read(told[0], &byte, 1);
+    close(told[0]);
+    if (got != 1) return tp::tests::skip("this machine lets nobody mount");
+    auto const process = tp::process::open(tp::tgid{apart.pid()});
+    REQUIRE(process);
+    auto const file = vas::open_mapped_file(process.value().directory(), claimed("/lib/libc.so.6"));
+    REQUIRE(file);
+    CHECK(content(file.value()) == "of the namespace");
+    CHECK(file.value().source == vas::file_source::path);
+    CHECK_FALSE(file.value().verified);
+    CHECK_FALSE(vas::open_mapped_file(process.value().directory(), claimed("/etc/passwd")));
+}
+
 TEST_CASE("nothing but a regular file is opened, and at once")
 {
     tp::tests::temporary_directory const directory;
@@ -139,6 +171,10 @@ TEST_CASE("nothing but a regular file is opened, and at once")
     CHECK(code_of(fifo) == tp::errc::invalid); // an open(2) would wait for a writer
     CHECK(code_of("/dev/zero") == tp::errc::invalid);
     CHECK(code_of(directory.path()) == tp::errc::invalid);
+    CHECK(code_of("/proc/kmsg") == tp::errc::invalid); // passes for a regular file, and reading takes messages away
+    CHECK(code_of("/proc/self/maps") == tp::errc::invalid);
+    write_file(directory.path() + "/empty", "");
+    CHECK(code_of(directory.path() + "/empty") == tp::errc::invalid);
     CHECK(code_of("/dev/zero (deleted)") == tp::errc::vanished);
     CHECK(code_of("relative") == tp::errc::invalid);
     CHECK(code_of("/" + std::string(5000, 'x')) == tp::errc::invalid);

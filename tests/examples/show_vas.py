@@ -8,6 +8,8 @@ import io
 import os
 import pathlib
 import re
+import subprocess
+import sys
 import tempfile
 
 from programs import IS_ROOT, NOBODY, Checks, Child, call, check_usage, recorded
@@ -139,7 +141,9 @@ with Child(MAP_NAMES, env={**os.environ, "NAMES": repr(NAMES), "FOLDER": scratch
     checks.equal("CSV is written", call("show_vas", pid, "--csv", rows_file).status, 0)
     written = pathlib.Path(rows_file).read_text(encoding="utf-8")
     rows = list(csv.DictReader(io.StringIO(written)))
-    checks.equal("a row for each range", len(rows), len(user) + len(kernel))
+    checks.equal("a row for each range", [(r["start"], r["end"]) for r in rows], [(r["start"], r["end"]) for r in user + kernel])
+    checks.equal("the same classes", [r["class"] for r in rows], [r.get("class", r.get("name")) for r in user + kernel])
+    checks.true("as many cells in each row", all(None not in r and None not in r.values() for r in rows), rows[0])
     checks.true("no cell is a formula", not [c for row in rows for c in row.values() if c and c[0] in "=+-@" and c not in ("-",) and not c.startswith("---")],
                 [c for row in rows for c in row.values() if c and c[0] in "=+-@"])
     checks.true("the names are in it, escaped", any(r"\x1b]0;x\x07" in row["path"] for row in rows) and any("<script>" in row["path"] for row in rows))
@@ -157,6 +161,26 @@ with Child(MAP_NAMES, env={**os.environ, "NAMES": repr(NAMES), "FOLDER": scratch
     checks.true("a file that cannot be written is complained about", unwritable.status == 1 and "could not be written" in unwritable.err, unwritable.err)
     same = call("show_vas", pid, "--diff", "0.05", "--json").json
     checks.equal("a process that sleeps does not change", [c for c in same["changes"] if c["what"] != "same"], [])
+
+GROWS = """
+import mmap
+keep = []
+print("growing", flush=True)
+while True:
+    keep.append(mmap.mmap(-1, 1 << 20, mmap.MAP_SHARED))
+    keep[-1].write(b"x" * (1 << 20))
+    time.sleep(0.02)
+    if len(keep) > 500: sys.exit()
+"""
+with subprocess.Popen([sys.executable, "-S", "-c", "import sys, time" + GROWS], stdout=subprocess.PIPE) as grows:
+    grows.stdout.readline()
+    changes = call("show_vas", grows.pid, "--diff", "0.5", "--json").json
+    born = [c for c in changes["changes"] if c["what"] == "born" and c["class"] == "shared_anonymous"]
+    checks.true("a leak is seen", born and all(c["size"] == c["rss_kib"] * 1024 == 1 << 20 for c in born[:-1]), changes)
+    checks.true("and summed up", changes["rss_kib"] >= sum(c["rss_kib"] for c in born) > 0, changes["rss_kib"])
+    told = call("show_vas", grows.pid, "--diff", "0.3").text
+    checks.true("in words too", re.search(r"^born +[0-9a-f]+-[0-9a-f]+ +\+1048576 bytes +\+1024 KiB Rss +shared_anonymous", told, re.M), told)
+    grows.kill()
 
 gone = call("show_vas", pid)
 checks.true("a process that has gone", gone.status == 1 and "no process" in gone.err, gone.err)

@@ -89,7 +89,8 @@ inline constexpr int o_path = 010000000;
 {
     kernel_statx seen{};
     if (auto const told = statx(anchor.get(), "", at_empty_path, seen); !told.ok()) return os_failure(told.error(), kernel_file::elf);
-    if (!seen.is_regular()) return error{errc::invalid, kernel_file::elf, 0, {}, 0};
+    // those of procfs and tracefs pass for regular ones of size 0: reading some has effects, or no end
+    if (!seen.is_regular() || seen.size == 0) return error{errc::invalid, kernel_file::elf, 0, {}, 0};
     io::short_path path;
     path / ".." / "self" / "fd" / anchor.get();
     auto opened = io::open(task_directory, path.c_str(), O_RDONLY | O_NONBLOCK, kernel_file::elf);
@@ -147,8 +148,8 @@ private:
 /// Opens the file behind \p mapping of the process whose `/proc/<tgid>` is open as \p task_directory: through `map_files`; through
 /// `exe` if that is the same file; by its path inside the target's root, where device and inode tell whether it is the same
 /// (`verified`; a filesystem such as btrfs or overlayfs may give other numbers to stat(2) than to `maps`, so compare the build id
-/// before you doubt). Nothing but a regular file is opened. Work: a dozen system calls. Errors: vanished (there is no such file any
-/// more), denied, invalid (no regular file; a path that is cut or escaped), unsupported (a recorded tree has no files behind it),
+/// before you doubt). Nothing but a regular file that is not empty is opened. Work: a dozen system calls.
+/// Errors: vanished (there is no such file any more), denied, invalid (no regular file; a path that is cut or escaped), unsupported (a recorded tree has no files behind it),
 /// os.
 [[nodiscard]] inline result<target_file> open_mapped_file(int task_directory, procfs::vma const& mapping) noexcept
 {
