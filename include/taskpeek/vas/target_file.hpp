@@ -149,8 +149,8 @@ private:
 /// `exe` if that is the same file; by its path inside the target's root, where device and inode tell whether it is the same
 /// (`verified`; a filesystem such as btrfs or overlayfs may give other numbers to stat(2) than to `maps`, so compare the build id
 /// before you doubt). Nothing but a regular file that is not empty is opened. Work: a dozen system calls.
-/// Errors: vanished (there is no such file any more), denied, invalid (no regular file; a path that is cut or escaped), unsupported (a recorded tree has no files behind it),
-/// os.
+/// Errors: vanished (there is no such file any more), denied, invalid (no regular file; a path that is cut or escaped), unsupported (a
+/// recorded tree has no files behind it), os.
 [[nodiscard]] inline result<target_file> open_mapped_file(int task_directory, procfs::vma const& mapping) noexcept
 {
     if (!detail::is_procfs(task_directory)) return error{errc::unsupported, kernel_file::elf, 0, {}, 0};
