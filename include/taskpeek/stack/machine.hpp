@@ -66,6 +66,9 @@ public:
         if (r < register_count) known_ &= ~(std::uint64_t{1} << r);
     }
 
+    /// Forgets all but those with a bit in \p some.
+    constexpr void keep(std::uint64_t some) noexcept { known_ &= some; }
+
     [[nodiscard]] constexpr address pc() const noexcept { return address{(*this)[traits().pc]}; }
     [[nodiscard]] constexpr address sp() const noexcept { return address{(*this)[traits().sp]}; }
 

@@ -310,12 +310,41 @@ public:
     [[nodiscard]] module_opener& opener() noexcept { return opener_; }
 
 private:
+    /// What most rows say: the CFA from a register, the return address and some others from slots below it.
+    struct plain_row {
+        struct slot { register_number of; std::int32_t at; };
+        static constexpr std::size_t most_slots = 8;
+        bool is_plain = false;
+        register_number cfa_register = 0;
+        std::uint8_t count = 0;
+        std::int32_t cfa_offset = 0;
+        std::int32_t return_at = 0;
+        slot slots[most_slots];
+
+        void take(cfi_row const& row, register_number sp) noexcept
+        {
+            is_plain = row.cfa.how == register_rule::kind::is_cfa && !row.signal_frame && !row.return_address_signed &&
+                       row.rules[row.return_address].how == register_rule::kind::at_cfa;
+            cfa_register = row.cfa_register;
+            cfa_offset = row.cfa.value;
+            return_at = row.rules[row.return_address].value;
+            count = 0;
+            for (register_number r = 0; r < register_count && is_plain; ++r) {
+                auto const rule = row.rules[r];
+                if (r == row.return_address || rule.how == register_rule::kind::unchanged) continue;
+                is_plain = rule.how == register_rule::kind::at_cfa && count < most_slots && r != sp;
+                if (is_plain) slots[count++] = {r, rule.value};
+            }
+        }
+    };
+
     /// A row and the pc that it is for.
     struct known_row {
         std::uint64_t pc;
         std::uint64_t bias;
         mapping const* key;
         cfi_status status;      ///< unreadable: there is no CFI at this pc
+        plain_row plain;
         cfi_row row;
     };
 
@@ -347,7 +376,7 @@ private:
 
     [[nodiscard]] known_row const& row_at(std::uint64_t pc, bool& executable) noexcept
     {
-        auto& slot = row_limit_ == 0 ? spare_ : rows_[(pc * 0x9e3779b97f4a7c15u >> 32) % row_limit_];
+        auto& slot = row_limit_ == 0 ? spare_ : rows_[(pc * 0x9e3779b97f4a7c15u >> 32) * row_limit_ >> 32];
         executable = true;
         if (slot.pc == pc && slot.key != nullptr) return slot;
         auto const* const key = opener_.maps().find(address{pc});
@@ -356,6 +385,7 @@ private:
         slot.key = key;
         slot.bias = 0;
         slot.status = cfi_status::unreadable;
+        slot.plain.is_plain = false;
         auto const* const m = open_module(*key);
         if (m == nullptr || !m->usable || m->foreign) return slot;
         slot.bias = m->bias;
@@ -364,7 +394,34 @@ private:
         alignas(8) char scratch[image::scratch_size];
         slot.status = m->elf.find_function(pc - m->bias, scratch, shared, function);
         if (slot.status == cfi_status::ok && !find_row(shared, function, pc - m->bias, slot.row)) slot.status = cfi_status::malformed;
+        if (slot.status == cfi_status::ok) slot.plain.take(slot.row, traits_of(native_machine).sp);
         return slot;
+    }
+
+    /// One step outward by a plain row, as `step` makes it. False where that one must say why it cannot be made, or where it ends.
+    [[nodiscard]] bool step_plainly(walk& w, known_row const& by) const noexcept
+    {
+        constexpr auto traits = traits_of(native_machine);
+        constexpr auto survive = traits.callee_saved | std::uint64_t{1} << traits.fp;
+        auto const& plain = by.plain;
+        if (!w.regs.has(plain.cfa_register)) return false;
+        auto const sp = w.regs[traits.sp];
+        auto const cfa = w.regs[plain.cfa_register] + static_cast<std::uint64_t>(std::int64_t{plain.cfa_offset});
+        std::uint64_t pc = 0;
+        if (cfa <= sp || !w.of.read(cfa + static_cast<std::uint64_t>(std::int64_t{plain.return_at}), 8, pc) || pc == 0) return false;
+        w.regs.keep(survive);
+        for (std::size_t i = 0; i < plain.count; ++i) {
+            std::uint64_t value = 0;
+            auto const [r, at] = plain.slots[i];
+            if (w.of.read(cfa + static_cast<std::uint64_t>(std::int64_t{at}), 8, value)) w.regs.set(r, value);
+            else w.regs.forget(r);
+        }
+        w.regs.set(traits.sp, cfa);
+        w.regs.set(traits.pc, pc);
+        w.quality = frame_quality::exact;
+        w.function = by.row.begin + by.bias;
+        w.is_return = true;
+        return true;
     }
 
     /// One step outward. \return complete while there is no reason to end.
@@ -395,6 +452,8 @@ private:
             w.function = 0;
             return leave_without_cfi(w, may_infer);
         }
+
+        if (known.plain.is_plain && step_plainly(w, known)) return stack_end::complete;
 
         auto const row = known.row; // inferring looks up others, in the place of this one
         auto const bias = known.bias;
@@ -444,7 +503,7 @@ private:
             if (count == into.size()) return stack_end::too_many_frames;
             auto const pc = w.regs.pc();
             // A return address that points at no code is no frame. (But a signal may have interrupted a jump to nowhere.)
-            if (w.is_return && !opener_.maps().is_executable(address{pc.value - 1})) return stack_end::no_code;
+            if (bool executable = true; w.is_return && ((void)row_at(pc.value - 1, executable), !executable)) return stack_end::no_code;
             auto& here = into[count++];
             here = {pc, w.regs.sp(), quality, w.is_return, false};
             bool is_root = false;
