@@ -12,15 +12,20 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 namespace tp = taskpeek;
@@ -224,6 +229,47 @@ TEST_CASE("a recording that lacks files keeps its tasks")
     auto maps = process.value().maps();
     CHECK(maps.begin() == maps.end());
     CHECK_FALSE(maps.status().has_value()); // whose emptiness nothing explains
+}
+
+TEST_CASE("what hidepid hides is denied with its ids, or not there at all")
+{
+    struct utsname kernel;
+    int version[2] = {};
+    REQUIRE(uname(&kernel) == 0);
+    (void)std::sscanf(kernel.release, "%d.%d", &version[0], &version[1]);
+    if (std::pair{version[0], version[1]} < std::pair{5, 8}) return tp::tests::skip("before 5.8 hidepid is one for all mounts of /proc");
+
+    tp::tests::child const hidden;
+    for (char const* const options : {"hidepid=1", "hidepid=2"}) {
+        CAPTURE(options);
+        tp::tests::temporary_directory const mounted;
+        auto const ended = tp::tests::status_of([&] {
+            if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) _exit(77);
+            if (mount("proc", mounted.path().c_str(), "proc", 0, options) != 0) _exit(77);
+            auto const parent = getppid();
+            int const root = ::open(mounted.path().c_str(), O_RDONLY | O_DIRECTORY); // nobody may not come through the directory above
+            if (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0) _exit(3);
+            tp::tests::end_with_parent(parent);
+
+            bool const listed = std::string_view{options} == "hidepid=1";
+            int found = 0;
+            auto threads = tp::threads<pf::stat>(tp::proc_root{root});
+            for (auto const& [id, stat] : threads)
+                if (id == tp::leader_of(hidden.id()) && !stat && stat.error().code == errc::denied && stat.error().task == id) ++found;
+            if (!threads.status() || found != listed) _exit(4);
+            auto processes = tp::processes<pf::stat>(tp::proc_root{root});
+            found = 0;
+            for (auto const& [id, stat] : processes)
+                if (id == tp::leader_of(hidden.id()) && !stat && stat.error().code == errc::denied && stat.error().task == id) ++found;
+            if (!processes.status() || found != listed) _exit(5);
+            auto const opened = tp::process::open(hidden.id(), tp::proc_root{root});
+            if (opened || opened.error().code != (listed ? errc::denied : errc::vanished)) _exit(6);
+            _exit(0);
+        });
+        REQUIRE(WIFEXITED(ended));
+        if (WEXITSTATUS(ended) == 77) return tp::tests::skip("only the privileged may mount another /proc");
+        CHECK(WEXITSTATUS(ended) == 0);
+    }
 }
 
 TEST_CASE("a walk without a task list says so")
