@@ -21,17 +21,18 @@ void blocks_below(int wait)
     sink = untouched[7];
 }
 
-void earlier_caller()
+/// Its last four arguments go on the stack: so its return address lies where the next call's locals will.
+void earlier_caller(int a, int b, int c, int d, int e, int f, int g, int h, int i, int j)
 {
     char volatile room[256];
-    room[0] = 1;
+    room[0] = static_cast<char>(a + b + c + d + e + f + g + h + i + j);
     blocks_below(0);
     sink = room[0];
 }
 
 void stale_caller()
 {
-    earlier_caller();
+    earlier_caller(1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
     blocks_below(1);
     sink = 6;
 }
