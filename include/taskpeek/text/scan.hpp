@@ -103,8 +103,8 @@ struct sixty_four {
         for (unsigned at = 0; at < 64; at += 8) {
             auto const text = load8(p + at);
             auto const number = text ^ each_byte * '0', other = text ^ each_byte * ' ';
-            found.digits |= bits(~(number | (number & each_byte * 0x7f) + each_byte * (0x80 - 10))) << at;
-            found.blanks |= bits(~(other | (other & each_byte * 0x7f) + each_byte * 0x7f)) << at;
+            found.digits |= bits(~(number | ((number & each_byte * 0x7f) + each_byte * (0x80 - 10)))) << at;
+            found.blanks |= bits(~(other | ((other & each_byte * 0x7f) + each_byte * 0x7f))) << at;
         }
 #endif
         return found;
