@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: BSL-1.0
 // Where did this program crash, and what were its other threads doing? A SIGSEGV handler that allocates nothing and takes no lock.
 
+#include "common/program.hpp"
+
 #include <taskpeek/stack/unwind.hpp>
 #include <taskpeek/taskpeek.hpp>
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <thread>
+#include <vector>
 
-#include <pthread.h>
 #include <signal.h> // NOLINT(modernize-deprecated-headers): sigaction(2) is of POSIX
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -17,7 +23,7 @@
 
 namespace {
 
-namespace tp = taskpeek;
+using namespace examples;
 namespace st = taskpeek::stack;
 
 /// Text on standard error, a line at a time, by write(2) alone.
@@ -65,10 +71,9 @@ private:
 };
 
 // All memory that the handler needs, there before anything goes wrong. What is not touched costs nothing.
-char for_mappings[1 << 20];
+char for_mappings[8 << 20];
 char for_rows[st::unwinder::typical_memory];
 char for_stack[1 << 20];
-char for_handler[256 << 10];
 st::frame frames[256];
 
 /// The registers that the signal interrupted.
@@ -87,9 +92,8 @@ st::registers registers_of(ucontext_t const& c)
     return r;
 }
 
-void print(st::mapping_table const& maps, st::unwound const& stack)
+void print(st::mapping_table const& maps, st::unwound const& stack, int n = 0)
 {
-    int n = 0;
     for (auto const& f : stack.frames) {
         line out;
         out << "  #" << n++ << "  " << f.pc;
@@ -109,55 +113,150 @@ void print_vma(st::mapping_table const& maps, st::mapping const& m, std::string_
     out.path(maps.path(m)) << what;
 }
 
-void report(tp::address fault, ucontext_t const& context)
+/// What signal it was, and what is where it happened.
+void print_fault(st::mapping_table const& maps, siginfo_t const& info, st::registers const& regs)
+{
+    tp::address const fault{reinterpret_cast<std::uintptr_t>(info.si_addr)};
+    if (info.si_code <= 0) {
+        line{} << "Process " << info.si_pid << " sent the signal.";
+        return;
+    }
+    if (info.si_code == SI_KERNEL) {
+        line{} << "The processor does not tell the address: it is none that an address can be.";
+        return;
+    }
+    auto const* const here = maps.find(fault);
+    bool const at_sp = fault.value - regs.sp().value + 65536 < 2 * 65536;
+    bool const closed = here == nullptr || (!here->perms.read && !here->perms.write);
+    line{} << "The address " << fault << (here != nullptr ? " is in a vma that does not allow this:" : " is in no vma; its neighbours:");
+    for (auto const& m : maps.all()) {
+        bool const last = &m + 1 == maps.all().data() + maps.all().size();
+        bool const first = &m == maps.all().data();
+        if (m.contains(fault)) print_vma(maps, m, "  <- here");
+        else if (m.end <= fault && (last || (&m + 1)->end > fault)) print_vma(maps, m, "  (below)");
+        else if (m.start > fault && (first || (&m - 1)->start <= fault)) print_vma(maps, m, "  (above)");
+    }
+    if (at_sp && closed) line{} << "The stack pointer is there: the stack has overflowed.";
+}
+
+void print_crashed(tp::process const& process, st::mapping_table const& maps, st::unwinder& unwinder, tp::tid own, st::registers regs)
+{
+    auto const thread = process.thread(own);
+    tp::buffer<pf::comm::typical_size> memory;
+    auto const comm = thread ? thread.value().read<pf::comm>(memory) : tp::result<pf::comm>{thread.error()};
+    {
+        line title;
+        title << "Thread " << own.value << " \"";
+        if (comm) title.path(comm.value().name);
+        title << "\", which crashed:";
+    }
+    st::thread_capture crashed;
+    crashed.id = {process.id().tgid, own};
+    crashed.mode = st::capture_mode::brief_stop;
+    crashed.regs = regs;
+    // Its stack needs no copy: it holds still while the handler runs, beside it. After an overflow sp is a little below the vma.
+    auto const sp = regs.sp();
+    auto const* vma = maps.find(sp);
+    for (auto const& m : maps.all())
+        if (vma == nullptr && m.start > sp && m.start.value - sp.value < 65536) vma = &m;
+    if (vma == nullptr || !vma->perms.read) {
+        if (vma == nullptr || vma + 1 == maps.all().data() + maps.all().size() || (vma + 1)->start != vma->end || !(vma + 1)->perms.read) {
+            line{} << "  (its stack pointer " << sp << " points at no stack)";
+            return;
+        }
+        ++vma; // sp is in the guard
+    }
+    constexpr std::uint64_t red_zone = 128;
+    auto const start = std::max(sp.value - red_zone, vma->start.value) & ~std::uint64_t{7};
+    crashed.stack_start = tp::address{start};
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): an address of our own
+    crashed.stack = {reinterpret_cast<char const*>(start), static_cast<std::size_t>(vma->end.value - start)};
+    crashed.outcome = st::capture_outcome::captured;
+    int first = 0;
+    if (auto const pc = regs.pc(); !maps.is_executable(pc)) {
+        // It called what is no code. The call left its return address where calls do.
+        line{} << "  #0  " << pc << "  (no code)";
+        first = 1;
+        auto const t = regs.traits();
+        std::uint64_t caller = regs[t.return_address];
+        if (st::native_machine == st::machine::x86_64) {
+            if (!crashed.read(regs.sp().value, 8, caller)) return;
+            crashed.regs.set(t.sp, regs.sp().value + 8);
+        }
+        crashed.regs.set(t.pc, caller);
+    }
+    print(maps, unwinder.unwind(crashed, frames), first);
+}
+
+void report(siginfo_t const& info, ucontext_t const& context)
 {
     auto const process = tp::process::self();
-    if (!process) return;
-    auto const read = st::mapping_table::read(process.value(), for_mappings);
-    if (!read) return;
+    auto const read = process ? st::mapping_table::read(process.value(), for_mappings) : tp::result<st::mapping_table>{process.error()};
+    if (!read) {
+        auto const why = read.error().message();
+        line{} << "Nothing can be told: " << why.view();
+        return;
+    }
     auto const& maps = read.value();
     st::unwinder unwinder{maps, process.value().id().tgid, process.value().directory(), for_rows};
     tp::tid const own{static_cast<std::int32_t>(::syscall(SYS_gettid))};
+    auto const regs = registers_of(context);
+    print_fault(maps, info, regs);
+    print_crashed(process.value(), maps, unwinder, own, regs);
 
-    line{} << "The address " << fault << (maps.find(fault) != nullptr ? " is in a vma that does not allow this:" : " is in no vma; its neighbours:");
-    for (auto const& m : maps.all()) {
-        auto const* const next = &m + 1 < maps.all().data() + maps.all().size() ? &m + 1 : nullptr;
-        if (m.contains(fault)) print_vma(maps, m, "  <- here");
-        else if (m.end <= fault && (next == nullptr || next->start > fault)) print_vma(maps, m, "  (below)");
-        else if (m.start > fault && (&m == maps.all().data() || (&m - 1)->end <= fault)) { print_vma(maps, m, "  (above)"); break; }
-    }
-
-    line{} << "Thread " << own.value << ", which crashed:";
-    st::thread_capture crashed;
-    crashed.id = {process.value().id().tgid, own};
-    crashed.mode = st::capture_mode::brief_stop;
-    crashed.regs = registers_of(context);
-    if (st::detail::copy_stack(crashed, process.value().directory(), maps, for_stack)) crashed.outcome = st::capture_outcome::captured;
-    print(maps, unwinder.unwind(crashed, frames));
-
-    auto threads = process.value().threads<>();
-    for (auto const& row : threads) {
-        if (row.id().tid == own) continue;
-        auto const thread = process.value().thread(row.id().tid);
+    auto threads = process.value().threads<pf::comm>();
+    for (auto const& [id, comm] : threads) {
+        if (id.tid == own) continue;
+        auto const thread = process.value().thread(id.tid);
         if (!thread) continue;
         auto const capture = st::no_stop(thread.value(), maps, for_stack);
-        line{} << "Thread " << row.id().tid.value << (capture.outcome == st::capture_outcome::captured ? ":" : " is not blocked: ")
-               << (capture.outcome == st::capture_outcome::captured ? std::string_view{} : st::name_of(capture.outcome));
-        if (capture.outcome == st::capture_outcome::captured) print(maps, unwinder.unwind(capture, frames));
+        bool const captured = capture.outcome == st::capture_outcome::captured;
+        {
+            line title;
+            title << "Thread " << id.tid.value << " \"";
+            if (comm) title.path(comm.value().name);
+            title << "\"" << (captured ? ":" : " is not blocked: ") << (captured ? std::string_view{} : st::name_of(capture.outcome));
+        }
+        if (captured) print(maps, unwinder.unwind(capture, frames));
     }
 }
 
 void on_crash(int signal, siginfo_t* info, void* context)
 {
-    report(tp::address{reinterpret_cast<std::uintptr_t>(info->si_addr)}, *static_cast<ucontext_t const*>(context));
+    static std::atomic<int> reporting{0};
+    if (reporting.exchange(1) != 0) { // another thread crashed first: its report ends us all
+        for (;;) ::pause();
+    }
+    report(*info, *static_cast<ucontext_t const*>(context));
     (void)::signal(signal, SIG_DFL); // then die of it as one does, for core dumps and parents
     (void)::raise(signal);
 }
 
+/// A stack for the handler: of the thread that makes it. Without one an overflow of the thread's stack could not be told.
+class alternate_stack {
+public:
+    alternate_stack()
+    {
+        memory_ = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        stack_t const own{memory_, 0, size};
+        if (memory_ != MAP_FAILED) (void)::sigaltstack(&own, nullptr);
+    }
+    alternate_stack(alternate_stack const&) = delete;
+    alternate_stack& operator=(alternate_stack const&) = delete;
+    ~alternate_stack()
+    {
+        stack_t const none{nullptr, SS_DISABLE, 0};
+        (void)::sigaltstack(&none, nullptr);
+        if (memory_ != MAP_FAILED) (void)::munmap(memory_, size);
+    }
+
+private:
+    static constexpr std::size_t size = std::size_t{256} << 10;
+    void* memory_;
+};
+
 void install()
 {
-    stack_t const own_stack{for_handler, 0, sizeof for_handler}; // the crash may be an overflow of the stack
-    ::sigaltstack(&own_stack, nullptr);
     struct sigaction action{};
     action.sa_sigaction = on_crash;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
@@ -165,17 +264,71 @@ void install()
     ::sigaction(SIGBUS, &action, nullptr);
 }
 
+// The ways to go wrong.
 [[gnu::noinline]] int read_from(int volatile const* address) { return *address + 1; }
 // NOLINTNEXTLINE(performance-no-int-to-ptr): wild on purpose
-[[gnu::noinline]] int go_wrong(std::uintptr_t where) { return read_from(reinterpret_cast<int volatile const*>(where)) + 1; }
+[[gnu::noinline]] int go_wild(std::uintptr_t where) { return read_from(reinterpret_cast<int volatile const*>(where)) + 1; }
+// NOLINTNEXTLINE(misc-no-recursion): without end, on purpose
+[[gnu::noinline]] int overflow(int depth)
+{
+    char volatile room[512];
+    room[0] = static_cast<char>(depth);
+    return (depth < 0 ? 0 : overflow(depth + 1)) + room[0];
+}
+// NOLINTNEXTLINE(performance-no-int-to-ptr): wild on purpose
+[[gnu::noinline]] int jump(std::uintptr_t where) { return reinterpret_cast<int (*)()>(where)() + 1; }
+[[gnu::noinline]] int write_to_code()
+{
+    auto* const code = reinterpret_cast<char volatile*>(reinterpret_cast<std::uintptr_t>(&read_from));
+    *code = 0;
+    return *code;
+}
+
+int go_wrong(std::string const& how)
+{
+    if (how == "null") return go_wild(0);
+    if (how == "overflow") return overflow(0);
+    if (how == "jump") return jump(0x1230);
+    if (how == "code") return write_to_code();
+    if (how == "noncanonical") return go_wild(std::uintptr_t{0xdead} << 48);
+    return go_wild(0x1234);
+}
+
+int crash_handler(CLI::App& options, command_line const& arguments)
+{
+    std::string how = "wild";
+    unsigned threads = 1;
+    bool in_thread = false;
+    options.description("Crashes, and tells on standard error where, what is mapped there, and what all\nthreads were doing. That allocates nothing.");
+    options.add_option("HOW", how, "what to do wrong (wild)")
+        ->check(CLI::IsMember({"null", "wild", "overflow", "jump", "code", "noncanonical"}))->type_name("");
+    options.add_option("--threads", threads, "other threads, every fourth of which is busy (1)")->check(CLI::Range(0u, 1000u))->type_name("N");
+    options.add_flag("--in-thread", in_thread, "crash in another thread than the first");
+    arguments.read();
+
+    install();
+    alternate_stack const first;
+    std::atomic<unsigned> ready{0};
+    std::vector<std::thread> others;
+    for (unsigned i = 0; i < threads; ++i) {
+        others.emplace_back([&ready, i] {
+            alternate_stack const own;
+            ++ready;
+            for (unsigned volatile turns = 0;;)
+                if (i % 4 == 3) turns = turns + 1;
+                else ::pause();
+        });
+    }
+    while (ready < threads) ::usleep(1000);
+    ::usleep(20000); // until those that wait do
+    if (!in_thread) return go_wrong(how);
+    std::thread{[&how] {
+        alternate_stack const own;
+        (void)go_wrong(how);
+    }}.join();
+    return all_told;
+}
 
 } // namespace
 
-int main()
-{
-    install();
-    pthread_t waiting;
-    (void)::pthread_create(&waiting, nullptr, [](void*) -> void* { for (;;) ::pause(); }, nullptr);
-    ::usleep(20000);
-    return go_wrong(0x1234);
-}
+int main(int argc, char** argv) { return run(crash_handler, "crash_handler", argc, argv); }
