@@ -15,7 +15,8 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "examples")]
-os.environ.setdefault("TASKPEEK_EXAMPLES", str(pathlib.Path(os.environ.get("TASKPEEK_BUILD", HERE.parent.parent / "build" / "g++")) / "examples"))
+BUILD = pathlib.Path(os.environ.get("TASKPEEK_BUILD", HERE.parent.parent / "build" / "g++"))
+os.environ.setdefault("TASKPEEK_EXAMPLES", str(BUILD / "examples"))
 
 from report import ROOT, first_lines, run
 
