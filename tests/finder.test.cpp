@@ -118,6 +118,8 @@ TEST_CASE("the query tells name, offset and build id; the scan tells the same bu
     CHECK(by_scan.mapping.inode == by_query.mapping.inode);
     CHECK(by_scan.mapping.dev == by_query.mapping.dev);
     CHECK(by_scan.build_id().empty());
+    CHECK_FALSE(by_scan.page_size);
+    if (by_query.method == vas::find_method::query) CHECK(by_query.page_size->count == static_cast<std::uint64_t>(getpagesize()));
     if (by_query.method == vas::find_method::query) CHECK((by_query.build_id().size() == 20 || by_query.build_id().empty()));
 }
 

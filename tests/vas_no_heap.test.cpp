@@ -62,7 +62,7 @@ TEST_CASE("nothing that works in lent memory allocates or touches errno")
     });
     CHECK(sink > 10);
     check_quiet([&] {
-        sink = vas::read_model(process.value(), {{images, pointers}, stretches, text}, {.numbers = true}).value().ranges.size();
+        sink = vas::read_model(process.value(), {{images, pointers}, stretches, text}, {.numbers = true, .pages = true}).value().ranges.size();
     });
     CHECK(sink > 10);
     check_quiet([&] {

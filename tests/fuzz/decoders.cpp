@@ -213,13 +213,20 @@ void place_image(std::string_view bytes)
             touch(vas::find_build_id(bytes.substr(h.offset), header.value().big_endian));
         mapping.offset = tp::bytes{h.offset & ~std::uint64_t{4095}};
         mapping.perms.execute = h.flags.execute;
-        auto const placed = vas::image::place(headers.value(), mapping, 4096);
-        if (!placed) continue;
-        auto at = placed.value().start.value;
-        for (int i = 0; i < 64 && at < placed.value().end.value; ++i) {
-            auto const part = placed.value().part_at(at);
-            require(!part || part->end > at, "a part ends behind where it was asked for");
-            at = part ? part->end : at + 4096;
+        auto piece = vas::image::place(headers.value(), mapping, 4096);
+        for (std::size_t pieces = 0; piece; ++pieces) {
+            require(pieces < header.value().phnum, "there are no more pieces than headers");
+            auto const& image = piece.value();
+            auto at = image.start.value;
+            for (int i = 0; i < 64 && at < image.end.value; ++i) {
+                auto const part = image.part_at(at);
+                require(!part || part->end > at, "a part ends behind where it was asked for");
+                at = part ? part->end : at + 4096;
+            }
+            if (image.segments_behind == 0) break;
+            auto next = vas::image::place_behind(image, headers.value(), 4096);
+            require(next && next.value().start == image.end, "a piece begins where the one before ends");
+            piece = next;
         }
     }
 }

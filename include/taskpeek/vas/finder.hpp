@@ -26,6 +26,7 @@ struct found_vma {
     procfs::vma mapping;             ///< `path`: the name itself, no byte of it escaped
     find_method method = find_method::scan;
     bool path_ambiguous = false;     ///< the scan met `\012` and took it for a newline: see text/escapes.hpp
+    std::optional<bytes> page_size;  ///< of the memory management: larger in hugetlbfs; the scan does not tell it
     std::uint8_t build_id_size = 0;  ///< 0: not told; the scan never tells it
     char build_id_bytes[20] = {};
 
@@ -148,6 +149,7 @@ private:
         m.inode = q.inode;
         m.dev = {q.dev_major, q.dev_minor};
         if (q.vma_name_size > 1) m.path = {names.data(), q.vma_name_size - 1};
+        found->page_size = bytes{q.vma_page_size};
         found->method = find_method::query;
         found->build_id_size = static_cast<std::uint8_t>(q.build_id_size);
         return found;
