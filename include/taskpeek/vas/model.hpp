@@ -319,6 +319,30 @@ private:
     error failure_;
 };
 
+/// Gathers what is known of \p target, and tells its ranges apart. \return false for too little memory
+[[nodiscard]] inline result<bool> tell_ranges(process const& target, model_memory const& memory, facts& known, text_keeper& texts,
+                                              std::size_t& used) noexcept
+{
+    auto const gathered = gather(target, memory.facts);
+    if (!gathered) return gathered.error();
+    known = gathered.value();
+    if (known.images_wanted > known.images.size() || known.stack_pointers_wanted > known.stack_pointers.size()) return false;
+    auto ranges = classify(target.maps(), known);
+    for (auto const& r : ranges) {
+        if (used == memory.ranges.size()) return false;
+        auto& kept = memory.ranges[used] = r;
+        kept.numbers.reset();
+        kept.pages.reset();
+        if (!texts.keep(kept.mapping.path)) return false;
+        ++used;
+    }
+    if (auto const ended = ranges.status(); !ended) return ended.error();
+    return true;
+}
+
+/// Did `maps` end in the middle, as it does for who reads it while its process executes another program?
+[[nodiscard]] constexpr bool was_cut(error const& why) noexcept { return why.code == errc::truncated && why.file == kernel_file::maps; }
+
 /// Does \p target run another program than when \p known was gathered? An exec moves the stack, the code, or both.
 [[nodiscard]] inline bool has_executed_another(process const& target, facts const& known) noexcept
 {
@@ -336,35 +360,20 @@ private:
 [[nodiscard]] inline result<model_view> read_model(process const& target, model_memory const& memory,
                                                    model_options const& options = {}) noexcept
 {
-    auto known = gather(target, memory.facts);
-    if (!known) return known.error();
     detail::text_keeper texts{memory.text};
     std::size_t used = 0;
     auto const too_small = [&] { return error{errc::truncated, kernel_file::maps, 0, target.id(), static_cast<std::uint32_t>(used)}; };
-    for (int attempt = 0;; ++attempt) {
-        if (known.value().images_wanted > known.value().images.size() ||
-            known.value().stack_pointers_wanted > known.value().stack_pointers.size())
-            return too_small();
-        auto ranges = classify(target.maps(), known.value());
-        for (auto const& r : ranges) {
-            if (used == memory.ranges.size()) return too_small();
-            auto& kept = memory.ranges[used] = r;
-            kept.numbers.reset();
-            kept.pages.reset();
-            if (!texts.keep(kept.mapping.path)) return too_small();
-            ++used;
-        }
-        if (auto const ended = ranges.status(); !ended) return ended.error();
-        constexpr int most_attempts = 8;
-        if (attempt == most_attempts || !detail::has_executed_another(target, known.value())) break;
-        known = gather(target, memory.facts); // what was known was another program's
-        if (!known) return known.error();
+    model_view model;
+    for (int attempts_left = 8;; --attempts_left) {
         texts = detail::text_keeper{memory.text};
         used = 0;
+        auto const told = detail::tell_ranges(target, memory, model.known, texts, used);
+        if (told && !told.value()) return too_small();
+        bool const again = told ? detail::has_executed_another(target, model.known) : detail::was_cut(told.error());
+        if (again && attempts_left > 0) continue; // what was known was another program's
+        if (!told) return told.error();
+        break;
     }
-
-    model_view model;
-    model.known = known.value();
     if (options.numbers) {
         auto const added = detail::add_numbers(target, memory.ranges.first(used), texts);
         if (added && !added.value()) return too_small();
@@ -414,14 +423,19 @@ private:
 [[nodiscard]] inline result<model> read_model(process const& target, model_options const& options = {})
 {
     model made;
-    std::size_t vmas = 64, images = 8, text = 4096; // some to spare: it goes on living meanwhile
-    auto maps = target.maps();
-    for (auto const& vma : maps) {
-        ++vmas;
-        images += vma.has_inode() && vma.perms.execute ? 1 : 0;
-        text += vma.path.size() + (options.numbers ? 100 : 0);
+    std::size_t vmas = 0, images = 0, text = 0;
+    for (int attempts_left = 8;; --attempts_left) {
+        vmas = 64, images = 8, text = 4096; // some to spare: it goes on living meanwhile
+        auto maps = target.maps();
+        for (auto const& vma : maps) {
+            ++vmas;
+            images += vma.has_inode() && vma.perms.execute ? 1 : 0;
+            text += vma.path.size() + (options.numbers ? 100 : 0);
+        }
+        auto const ended = maps.status();
+        if (ended) break;
+        if (!detail::was_cut(ended.error()) || attempts_left == 0) return ended.error();
     }
-    if (auto const ended = maps.status(); !ended) return ended.error();
     std::size_t threads = 16;
     buffer<procfs::stat::typical_size> memory;
     if (auto const stat = target.read<procfs::stat>(memory)) threads += static_cast<std::size_t>(stat.value().num_threads);
@@ -435,7 +449,7 @@ private:
             made.view_ = read.value();
             return made;
         }
-        if (read.error().code != errc::truncated || read.error().file != kernel_file::maps) return read.error();
+        if (!detail::was_cut(read.error())) return read.error();
         for (auto* const size : {&vmas, &images, &text, &threads}) *size *= 2;
     }
     return error{errc::truncated, kernel_file::maps, 0, target.id(), 0};
