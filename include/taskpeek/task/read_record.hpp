@@ -94,15 +94,14 @@ template <class File>
     else return io::read_file(directory, path.c_str(), into, read_mode_of<File>, File::file);
 }
 
-/// Reads and decodes \p File of the task \p id, whose directory is \p prefix below \p directory.
+/// The text of \p File of the task \p id, whose directory is \p prefix below \p directory; or why there is none.
 template <kernel_record File>
-[[nodiscard, gnu::always_inline]] inline result<File> read_record(int directory, io::short_path const& prefix, task_id id, lent_buffer into,
-                                                                  std::size_t& used) noexcept
+[[nodiscard, gnu::always_inline]] inline result<std::string_view> read_explained(int directory, io::short_path const& prefix, task_id id,
+                                                                                 lent_buffer into) noexcept
 {
     auto path = prefix;
     constexpr auto name = name_of(File::file);
     auto const text = read_text<File>(directory, path / name, into);
-    used = 0;
     if (!text) [[unlikely]] {
         auto failure = text.error();
         failure.task = id;
@@ -117,8 +116,17 @@ template <kernel_record File>
             if (failure.code != errc::os) return failure;
         }
     }
-    used = text.value().size();
-    auto record = File::parse(text.value());
+    return text;
+}
+
+/// Reads and decodes \p File of the task \p id, whose directory is \p prefix below \p directory.
+template <kernel_record File>
+[[nodiscard, gnu::always_inline]] inline result<File> read_record(int directory, io::short_path const& prefix, task_id id, lent_buffer into,
+                                                                  std::size_t& used) noexcept
+{
+    auto const text = read_explained<File>(directory, prefix, id, into);
+    used = text ? text.value().size() : 0;
+    auto record = text ? File::parse(text.value()) : result<File>{text.error()}; // a large record is so made where it is wanted
     if (!record) [[unlikely]] record.error().task = id;
     return record;
 }

@@ -9,6 +9,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <type_traits>
@@ -50,9 +51,10 @@ inline constexpr bool is_read_from<In, std::optional<T>> = is_read_from<In, T>;
 
 /// A blank, a number of few digits and the end of the line, as most lines have behind their key: one function for all fields that are such
 /// a number, whatever they stand for. What it declines is read as any other value.
-[[nodiscard, gnu::noinline]] inline scanned scan_lone_decimal(char const* from, char const* end) noexcept
+[[nodiscard, gnu::noinline]] constexpr scanned scan_lone_decimal(char const* from, char const* end) noexcept
 {
-    if (!detail::takes_many_bytes || end - from < 10 || (*from != '\t' && *from != ' ')) return detail::no_number;
+    if (__builtin_is_constant_evaluated() || !detail::takes_many_bytes || end - from < 10) return detail::no_number;
+    if (*from != '\t' && *from != ' ') return detail::no_number;
     if (auto const digit = detail::decimal_digit(from[1]); digit <= 9 && from[2] == '\n') return {digit, from + 3};
     auto const digits = detail::load8(from + 1) ^ detail::each_byte * '0';
     auto const count = detail::leading_decimal_digits(digits);
@@ -61,9 +63,10 @@ inline constexpr bool is_read_from<In, std::optional<T>> = is_read_from<In, T>;
 }
 
 /// The same of sixteen hex digits.
-[[nodiscard, gnu::noinline]] inline scanned scan_lone_hex(char const* from, char const* end) noexcept
+[[nodiscard, gnu::noinline]] constexpr scanned scan_lone_hex(char const* from, char const* end) noexcept
 {
-    if (!detail::takes_many_bytes || end - from < 18 || *from != '\t' || from[17] != '\n') return detail::no_number;
+    if (__builtin_is_constant_evaluated() || !detail::takes_many_bytes || end - from < 18) return detail::no_number;
+    if (*from != '\t' || from[17] != '\n') return detail::no_number;
     auto const digits = detail::sixteen_hex_digits::at(from + 1);
     return digits.count == 16 ? scanned{digits.value, from + 18} : detail::no_number;
 }
@@ -106,47 +109,62 @@ public:
     template <std::size_t N, class Field>
     [[gnu::always_inline]] constexpr void operator()(char const (&key)[N], Field& field) noexcept
     {
-        if (static_cast<std::size_t>(end_ - at_) <= N || __builtin_memcmp(at_, key, N - 1) != 0 || at_[N - 1] != ':') [[unlikely]] return;
-        auto const line = read(at_ + N, field, std::integral_constant<std::size_t, N>{});
-        at_ = line.at;
-        if (line.ok) [[likely]] return;
-        ok_ = false;
-        end_ = at_; // no further key stands there
+        if (static_cast<std::size_t>(end_ - at_) <= N) [[unlikely]] return;
+        if (!stands_at(at_, key)) [[unlikely]] return;
+        auto const* const from = at_ + N;
+        if constexpr (std::same_as<Field, std::optional<kibibytes>>) {
+            if constexpr (number_column<Record> >= N) {
+                constexpr auto padding = number_column<Record> - N;
+                static_assert(padding <= 16);
+                bool const padded = static_cast<std::size_t>(end_ - from) > padding && __builtin_memcmp(from, "                ", padding) == 0;
+                go_behind(read_kibibytes(from, padded ? from + padding : from, end_, field));
+            } else {
+                go_behind(read_kibibytes(from, *from == '\t' ? from + 1 : from, end_, field));
+            }
+            return;
+        }
+        if constexpr (is_read_from<scanned_number<10>, Field>)
+            if (take<10>(from, scan_lone_decimal(from, end_), field)) [[likely]] return;
+        if constexpr (is_read_from<scanned_number<16>, Field>)
+            if (take<16>(from, scan_lone_hex(from, end_), field)) [[likely]] return;
+        go_behind(read_line_value(from, end_, field));
     }
 
     [[nodiscard]] constexpr text::reached reached() const noexcept { return {at_, ok_}; }
 
 private:
-    /// The value that stands at \p from, \p N bytes behind the line's beginning.
-    template <std::size_t N, class Field>
-    [[gnu::always_inline]] constexpr text::reached read(char const* from, Field& field, std::integral_constant<std::size_t, N>) noexcept
+    /// Is \p key what stands at \p p, and a colon?
+    template <std::size_t N>
+    [[nodiscard, gnu::always_inline]] static constexpr bool stands_at(char const* p, char const (&key)[N]) noexcept
     {
-        if constexpr (!std::same_as<Field, std::optional<kibibytes>>) {
-            if (!__builtin_is_constant_evaluated()) {
-                if constexpr (is_read_from<scanned_number<10>, Field>)
-                    if (auto const line = read_lone_number<10>(from, field); line.ok) [[likely]] return line;
-                if constexpr (is_read_from<scanned_number<16>, Field>)
-                    if (auto const line = read_lone_number<16>(from, field); line.ok) [[likely]] return line;
+        if constexpr (N >= 8) {
+            if (!__builtin_is_constant_evaluated()) { // the colon and the letters before it at once
+                constexpr auto colon = std::uint64_t{':'} << 56;
+                if (detail::load8(p + N - 8) != (detail::load8(key + N - 8) | colon)) [[unlikely]] return false;
+                return __builtin_memcmp(p, key, N - 8) == 0;
             }
-            return read_line_value(from, end_, field);
-        } else if constexpr (number_column<Record> >= N) {
-            constexpr auto padding = number_column<Record> - N;
-            static_assert(padding <= 16);
-            bool const padded = static_cast<std::size_t>(end_ - from) > padding && __builtin_memcmp(from, "                ", padding) == 0;
-            return read_kibibytes(from, padded ? from + padding : from, end_, field);
-        } else {
-            return read_kibibytes(from, *from == '\t' ? from + 1 : from, end_, field);
         }
+        if (p[N - 1] != ':') [[unlikely]] return false;
+        return __builtin_memcmp(p, key, N - 1) == 0;
     }
 
     template <unsigned Base, class Field>
-    [[gnu::always_inline]] text::reached read_lone_number(char const* from, Field& field) noexcept
+    [[nodiscard, gnu::always_inline]] constexpr bool take(char const* from, scanned found, Field& field) noexcept
     {
-        auto const found = Base == 10 ? scan_lone_decimal(from, end_) : scan_lone_hex(from, end_);
-        if (found.next == nullptr) [[unlikely]] return {from, false};
-        scanned_number<Base> number{found.value, {from + 1, static_cast<std::size_t>(found.next - 1 - (from + 1))}};
+        if (found.next == nullptr) [[unlikely]] return false;
+        scanned_number<Base> number{found.value, {from + 1, static_cast<std::size_t>(found.next - from - 2)}};
         read_value(number, field);
-        return {found.next, number.ok()};
+        if (!number.ok()) [[unlikely]] return false;
+        at_ = found.next;
+        return true;
+    }
+
+    [[gnu::always_inline]] constexpr void go_behind(text::reached line) noexcept
+    {
+        at_ = line.at;
+        if (line.ok) [[likely]] return;
+        ok_ = false;
+        end_ = at_; // no further key stands there
     }
 
     char const* at_;

@@ -259,12 +259,17 @@ inline constexpr std::uint64_t power_of_ten[] = {1, 10, 100, 1'000, 10'000, 100'
     return {value, p};
 }
 
-/// The first \p byte in [\p p, \p end), or \p end.
-[[nodiscard]] constexpr char const* find_byte(char const* p, char const* end, char byte) noexcept
+/// The first \p byte in [\p p, \p end), or \p end. Mostly it is near: the C library's function is called where it is not.
+[[nodiscard, gnu::noinline]] constexpr char const* find_byte(char const* p, char const* end, char byte) noexcept
 {
     if (__builtin_is_constant_evaluated()) {
         while (p != end && *p != byte) ++p;
         return p;
+    }
+    for (int blocks = 0; detail::takes_many_bytes && blocks < 4 && end - p >= 16; ++blocks, p += 16) {
+        detail::chars16 text;
+        __builtin_memcpy(&text, p, sizeof text);
+        if (auto const other = detail::leading_ones(reinterpret_cast<detail::bytes16>(text != byte)); other < 16) return p + other;
     }
     auto const* const found = p == end ? nullptr : static_cast<char const*>(__builtin_memchr(p, byte, static_cast<std::size_t>(end - p)));
     return found == nullptr ? end : found;

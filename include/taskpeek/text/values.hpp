@@ -25,7 +25,8 @@ concept gives_decimals = requires(In& in) { in.template decimal<std::uint64_t>()
 template <class In>
 concept gives_hex = requires(In& in) { in.template hex<std::uint64_t>(); };
 
-/// A number of \p Base that has been scanned already, handed out as a cursor would. \p text is how it is spelled.
+/// A number that has been scanned already, handed out as a cursor would: a decimal of at most seven digits, or a hexadecimal of sixteen.
+/// \p text is how it is spelled.
 template <unsigned Base>
 class scanned_number {
 public:
@@ -45,8 +46,9 @@ private:
     template <std::integral Int>
     [[nodiscard]] constexpr Int narrow() noexcept
     {
-        ok_ = value_ == static_cast<std::uint64_t>(static_cast<Int>(value_)) && (std::unsigned_integral<Int> || value_ >> 63 == 0);
-        return static_cast<Int>(value_);
+        auto const fitting = static_cast<Int>(value_);
+        if constexpr (sizeof(Int) < (Base == 10 ? 4 : 8)) ok_ = static_cast<std::uint64_t>(fitting) == value_;
+        return fitting;
     }
 
     std::uint64_t value_;
