@@ -94,6 +94,12 @@ for heading, columns, body in tables(LEDGER.read_text()):
                     complaints.append(f"there is no {header}")
             report.check(f"ledger: entry {name}", "; ".join(complaints))
 
+    elif "test" in columns:
+        for row in body:
+            named = re.findall(r"[\w]+\.test\.cpp", row[-1])
+            known = [name for name in named if row[0] in tests_text.get(name, "") or (len(row) > 1 and row[1] in tests_text.get(name, ""))]
+            report.check(f"ledger: {heading}: {' '.join(row[:2])}", "" if known else f"{row[-1] or 'no test'} does not mention it")
+
 for header in sorted((HEADERS / "procfs").glob("*.hpp")):
     fields = re.findall(r'\bvisit\(\s*"([^"]+)"', header.read_text())
     ledger = {field for file, fields_of_file in rows.items() if file.split("/")[0] == header.stem for field in fields_of_file}
