@@ -104,6 +104,15 @@ struct system_info {
     std::optional<seconds> boot_time = {};   ///< since the epoch: `btime` of /proc/stat; absent when it could not be read
 };
 
+/// What a limit means that the kernel prints as an `unsigned long` (`rsslim` of `stat`, the second number of `SigQ`) on the machine
+/// that \p sys describes: a kernel of 32 bits prints 2^32-1 for unlimited.
+template <class Unit>
+[[nodiscard]] constexpr limit_value<Unit> limit_of(limit_value<Unit> printed, system_info const& sys) noexcept
+{
+    if (sys.word_size == 4 && printed.value() == Unit{UINT32_MAX}) return limit_value<Unit>::unlimited();
+    return printed;
+}
+
 /// The same amount in bytes. More than 2^64-1 bytes wrap around.
 [[nodiscard]] constexpr bytes to_bytes(kibibytes k) noexcept { return bytes{k.count * 1024}; }
 /// So many pages of the machine that \p sys describes.

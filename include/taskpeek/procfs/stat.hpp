@@ -54,7 +54,7 @@ struct stat {
     clock_ticks starttime;              ///< (22) since boot
     bytes vsize;                        ///< (23)
     pages rss;                          ///< (24) inexact; seen as 2^64-1 when counters race
-    limit_value<bytes> rsslim;          ///< (25) soft RLIMIT_RSS
+    limit_value<bytes> rsslim;          ///< (25) soft RLIMIT_RSS; of a 32-bit kernel ask limit_of
     optional_address startcode;         ///< (26)
     optional_address endcode;           ///< (27)
     optional_address startstack;        ///< (28)

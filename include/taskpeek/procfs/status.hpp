@@ -34,7 +34,7 @@ struct credentials {
     friend constexpr bool operator==(credentials const&, credentials const&) noexcept = default;
 };
 
-/// `SigQ`: signals queued for the real user id, and how many may be (RLIMIT_SIGPENDING).
+/// `SigQ`: signals queued for the real user id, and how many may be (RLIMIT_SIGPENDING; of a 32-bit kernel ask limit_of).
 struct signal_queue {
     std::uint64_t queued = 0;
     limit_value<signal_count> limit;
