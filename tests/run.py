@@ -324,7 +324,8 @@ def bench(json_file):
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         built = [p for p in (BUILD / "bench" / "benchmarks").iterdir() if p.is_file() and os.access(p, os.X_OK)]
-        for program in sorted(built + [ROOT / "benchmarks" / "include_cost.py"], key=lambda p: p.name):
+        scripts = [ROOT / "benchmarks" / name for name in ("include_cost.py", "stacks.py")]
+        for program in sorted(built + scripts, key=lambda p: p.name):
             measured = pathlib.Path(scratch) / f"{program.name}.json"
             print(f"== {program.name}", flush=True)
             if subprocess.run([program, "--json", measured], stdin=subprocess.DEVNULL, check=False).returncode:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // What the stack tests look at: `deep THREADS [KIND]` starts so many threads, each some 20 calls deep, half of them in a shared
 // library, and then blocked in one of 16 kinds of system call. Prints "ready" once they are, and a line for each that ended early.
+// With a third argument the first thread spins on the clock; a `?` on standard input asks how long it was held up at most.
 
 #include <alloca.h>
 #include <errno.h>
@@ -33,6 +34,7 @@ extern "C" long deep_through_library(int left, int kind, long (*next)(int, int))
 namespace {
 
 constexpr int kinds = 16;
+constexpr int spinning = 16; ///< on the clock, in no system call
 
 pthread_mutex_t never_unlocked = PTHREAD_MUTEX_INITIALIZER;
 pthread_mutex_t for_condition = PTHREAD_MUTEX_INITIALIZER;
@@ -43,6 +45,43 @@ int sockets[2];
 int semaphores;
 int messages;
 volatile int sink;
+
+/// The longest time that the spinning thread was held up, in ns, but for its waits for a CPU.
+volatile long longest_pause;
+
+long now()
+{
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1'000'000'000 + t.tv_nsec;
+}
+
+/// How long this thread has waited for a CPU (Documentation/scheduler/sched-stats.rst), by the open file `schedstat`.
+long waited_for_cpu(int schedstat)
+{
+    char text[80]{};
+    long ran = 0, waited = 0;
+    if (pread(schedstat, text, sizeof text - 1, 0) > 0) sscanf(text, "%ld %ld", &ran, &waited);
+    return waited;
+}
+
+[[noreturn]] void spin()
+{
+    int const schedstat = open("/proc/thread-self/schedstat", O_RDONLY);
+    long waited = waited_for_cpu(schedstat);
+    for (long last = now();;) {
+        auto const here = now();
+        if (here - last > 20'000) {
+            auto const waits = waited_for_cpu(schedstat);
+            auto const pause = here - last - (waits - waited);
+            waited = waits;
+            if (pause > longest_pause) longest_pause = pause;
+            last = now();
+        } else {
+            last = here;
+        }
+    }
+}
 
 /// Blocks in one kind of system call. \return what it gave, should it ever return; errno is kept.
 [[gnu::noinline]] long block(int kind)
@@ -65,6 +104,7 @@ volatile int sink;
     case 12: { int const t = timerfd_create(CLOCK_MONOTONIC, 0); char eight[8]; return read(t, eight, 8); }
     case 13: { int const e = eventfd(0, 0); char eight[8]; return read(e, eight, 8); }
     case 14: { int const i = inotify_init1(0); char some[64]; return read(i, some, sizeof some); }
+    case spinning: spin();
     default: { sem_t s; sem_init(&s, 0, 0); return sem_wait(&s); }
     }
 }
@@ -104,6 +144,22 @@ void* thread_main(void* kind)
 
 } // namespace
 
+/// Answers questions until the test closes our input; then the program ends.
+void* listen(void*)
+{
+    char word;
+    for (ssize_t got; (got = read(0, &word, 1)) != 0;) {
+        if (got < 0 && errno != EINTR) break;
+        if (got < 1 || word != '?') continue;
+        printf("longest pause %ld\n", longest_pause);
+        fflush(stdout);
+        longest_pause = 0;
+    }
+    semctl(semaphores, 0, IPC_RMID);
+    msgctl(messages, IPC_RMID, nullptr);
+    _exit(0);
+}
+
 int main(int argc, char** argv)
 {
     int const threads = argc > 1 ? atoi(argv[1]) : 100;
@@ -124,9 +180,10 @@ int main(int argc, char** argv)
     usleep(200000); // until all are blocked; the tests check
     puts("ready");
     fflush(stdout);
-    char end;
-    while (read(0, &end, 1) < 0 && errno == EINTR) {} // until the test closes our input
-    semctl(semaphores, 0, IPC_RMID);
-    msgctl(messages, IPC_RMID, nullptr);
-    _exit(0);
+    if (argc > 3) {
+        pthread_t listening;
+        if (pthread_create(&listening, nullptr, listen, nullptr) != 0) return 1;
+        return static_cast<int>(deep_in_program(15, spinning));
+    }
+    listen(nullptr);
 }
