@@ -57,6 +57,10 @@ std::optional<stretch> parse_stretch(std::string_view text)
 std::string evidence_of(vas::range const& r)
 {
     auto text = std::string{name_of(r.why.rests_on)};
+    if (r.why.rests_on == vas::basis::stat) text += r.kind == range_class::heap ? " start_brk" : " startstack";
+    if (r.why.rests_on == vas::basis::auxv) text += " AT_SYSINFO_EHDR";
+    if (r.why.rests_on == vas::basis::limits) text += " RLIMIT_STACK";
+    if (r.kind == range_class::stack_guard_gap) text += " stack_guard_gap";
     bool const is_count = r.why.rests_on == vas::basis::documented;
     if (r.why.cited != 0) text += is_count ? fmt::format(" {}", r.why.cited) : fmt::format(" {:#x}", r.why.cited);
     if (r.why.rests_on == vas::basis::program_header)

@@ -62,7 +62,8 @@ TEST_CASE("nothing that works in lent memory allocates or touches errno")
     });
     CHECK(sink > 10);
     check_quiet([&] {
-        sink = vas::read_model(process.value(), {{images, pointers}, stretches, text}, {.numbers = true, .pages = true}).value().ranges.size();
+        vas::model_memory const memory{{images, pointers}, stretches, text};
+        sink = vas::read_model(process.value(), memory, {.numbers = true, .pages = true}).value().ranges.size();
     });
     CHECK(sink > 10);
     check_quiet([&] {

@@ -29,7 +29,8 @@ if (what === 'many') {
   await page.fill('#search', 'main_stack');
   check('search finds a class', (await shown()) === '1 of 1 found', await shown());
   await row('main_stack').hover();
-  for (const fact of ['main_stack', 'evidence', 'stat 0x', 'perms      rw-p', '[stack]', 'offset', 'tid', 'rss_kib', 'vm_flags', 'bytes)'])
+  for (const fact of ['main_stack', 'evidence', 'stat startstack 0x', 'perms      rw-p', '[stack]', 'offset', 'tid', 'rss_kib', 'vm_flags',
+                      'bytes)'])
     check(`hovering tells ${fact}`, (await facts()).includes(fact), await facts());
   await picture('search');
   await page.mouse.move(600, 5);

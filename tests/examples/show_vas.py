@@ -77,6 +77,11 @@ with Child(MAP_NAMES, env={**os.environ, "NAMES": repr(NAMES), "FOLDER": scratch
     checks.true("the kernel's half tiles", tiles(kernel, border, 2**64), kernel[-1])
     checks.true("every kernel region names its source", all(r["source"] in ("measured", "derived", "documented default") for r in kernel))
     checks.true("every range has evidence", all(r["evidence"] for r in user))
+    for kind, cited in {"heap": r"stat start_brk 0x[0-9a-f]+", "main_stack": r"stat startstack 0x[0-9a-f]+", "vdso": r"auxv AT_SYSINFO_EHDR 0x[0-9a-f]+",
+                        "stack_growth": r"limits RLIMIT_STACK.*", "stack_guard_gap": "documented stack_guard_gap 256",
+                        "null_page": r"mmap_min_addr 0x[0-9a-f]+", "text": r"program_header 0x[0-9a-f]+ through (map_files|exe), verified"}.items():
+        found = [r["evidence"] for r in user if r["class"] == kind]
+        checks.true(f"the evidence of {kind} cites its value", found and re.fullmatch(cited, found[0]), found)
     lines = pathlib.Path(f"/proc/{pid}/maps").read_bytes().decode(errors="surrogateescape").split("\n")[:-1]
     wanted = {tuple(int(a, 16) for a in line.split()[0].split("-")) for line in lines if "[vsyscall]" not in line}
     found = set()
