@@ -58,7 +58,8 @@ if (what === 'deep') {
   await picture('flame-toggled');
   await page.setViewportSize({width: 500, height: 700});
   await page.evaluate(() => new Promise(drawn => requestAnimationFrame(() => setTimeout(drawn))));
-  const narrow = await page.evaluate(() => Math.max(...[...document.querySelectorAll('#graph div')].map(d => d.getBoundingClientRect().right)));
+  const narrow = await page.evaluate(
+    () => Math.max(...[...document.querySelectorAll('#graph div')].map(d => d.getBoundingClientRect().right)));
   check('it fits a narrow window', narrow > 100 && narrow <= 500, narrow);
 } else if (what === 'dark') {
   check('dark where the system is', await page.evaluate(() => document.documentElement.dataset.theme) === 'dark');
