@@ -6,8 +6,10 @@
 
 In each round every program runs once, in an order drawn for the round; what is told are medians over the rounds: of times, and of the
 ratios within a round. CPU time is that of the program and of what it has the kernel do. The pause is what the target's first thread,
-which spins on the clock, sees, less its waits for a CPU; it is the one that eu-stack holds longest, for it is the first. The files are in the page cache: a round that does not count comes
-first. Needs what `./dev bench` builds: build/g++/examples/user_stacks and build/g++/tests/targets/deep-O2."""
+which spins on the clock, sees, less its waits for a CPU; it is the one that eu-stack holds longest, for it is the first. The files are in
+the page cache: a round that does not count comes first.
+
+Needs what `./dev bench` builds: build/g++/examples/user_stacks and build/g++/tests/targets/deep-O2."""
 
 import argparse
 import json
@@ -35,7 +37,8 @@ class Target:
     """deep-O2, blocked in read(2) in each thread."""
 
     def __init__(self, threads, *more):
-        self.process = subprocess.Popen([DEEP, str(threads), "1", *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self.process = subprocess.Popen([DEEP, str(threads), "1", *more], text=True, **pipes)
         if self.process.stdout.readline() != "ready\n":
             raise RuntimeError(f"{DEEP} does not start")
         self.pid = str(self.process.pid)
