@@ -85,6 +85,7 @@ public:
             unsigned looked = 0;
             while (chain.size() < deepest && descend(chain, vaddr, looked)) {}
         }
+        // NOLINTNEXTLINE(modernize-loop-convert): innermost first
         for (auto die = chain.rbegin(); die != chain.rend(); ++die) {
             auto const tag = dwarf_tag(&*die);
             if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram) continue;

@@ -39,18 +39,18 @@ enum class stack_limit : std::uint8_t {
 struct headroom {
     task_id id;
     bool on_own_stack = false;        ///< false: sp lies elsewhere (alternate signal stack, coroutine), or is not told
-    std::optional<address> sp;        ///< absent while it runs
+    bool size_is_bound = false;       ///< "at most": no guard tells where it ends, and the vma may hold other things below
+    bool high_water_is_bound = false; ///< "at most": huge pages are touched as a whole, guards may look like swapped pages
+    stack_limit limited_by = stack_limit::mapping;
     mapping const* vma = nullptr;     ///< that the stack is in; null where it is not known which it is
     mapping const* guard = nullptr;   ///< the inaccessible vma below, if there is one
+    std::optional<address> sp;        ///< absent while it runs
     std::optional<bytes> guard_size;  ///< of that vma, or of a lightweight guard (madvise MADV_GUARD_INSTALL) at the vma's lower end
-    stack_limit limited_by = stack_limit::mapping;
     std::optional<bytes> size;        ///< that it may grow to; absent where unlimited
-    bool size_is_bound = false;       ///< "at most": no guard tells where it ends, and the vma may hold other things below
     address bottom;                   ///< the lowest address of it that is mapped now
     address top;                      ///< the first address above it
     std::optional<bytes> used_now;    ///< from sp to the top
     std::optional<bytes> high_water;  ///< from the lowest page ever touched to the top, by whoever had this memory as a stack
-    bool high_water_is_bound = false; ///< "at most": huge pages are touched as a whole, guards may look like swapped pages
     std::optional<bytes> resident;    ///< pages of it in memory now
     std::optional<error> pagemap_error; ///< why there is no high-water mark
 
