@@ -50,7 +50,6 @@ void start_threads(std::vector<plan>& plans)
         pthread_t thread;
         if (pthread_create(&thread, &attributes, touching_thread, &p) != 0) std::abort();
     }
-    usleep(100000);
 }
 
 struct looked_at {
@@ -82,6 +81,7 @@ TEST_CASE("headroom: threads that touched known depths: guard, size, use now, hi
 {
     std::vector<plan> plans{{16 << 10}, {128 << 10}, {512 << 10}, {900 << 10}};
     tp::tests::child const target{[&] { start_threads(plans); }};
+    target.settle(10);
     looked_at const p{target.id()};
     REQUIRE(p.process);
     auto const found = p.all();
@@ -152,7 +152,7 @@ TEST_CASE("headroom: a thread whose sp is elsewhere is not on its own stack")
         makecontext(&there, reinterpret_cast<void (*)()>(&tp::tests::wait_for_ever), 0);
         swapcontext(&back, &there);
     }};
-    usleep(100000);
+    target.settle(10);
     looked_at const p{target.id()};
     REQUIRE(p.process);
     auto const found = p.all();
@@ -188,8 +188,8 @@ TEST_CASE("headroom: stacks that the program allocated, side by side in one vma 
     tp::tests::child const target{[] {
         madvise(memory, 4 * part, MADV_NOHUGEPAGE);
         for (std::size_t i = 0; i < 3; ++i) start_on(memory + (i + 1) * part, part, plans[i]);
-        usleep(100000);
     }};
+    target.settle(10);
     looked_at const p{target.id()};
     REQUIRE(p.process);
     auto const found = p.all();
@@ -234,8 +234,8 @@ TEST_CASE("headroom: a thread on its alternate signal stack is not on its own, w
         pthread_attr_setstacksize(&attributes, 1u << 20);
         pthread_t thread;
         if (pthread_create(&thread, &attributes, on_alternate, nullptr) != 0) std::abort();
-        usleep(100000);
     }};
+    target.settle(10);
     looked_at const p{target.id()};
     REQUIRE(p.process);
     for (auto const& h : p.all()) {
@@ -260,8 +260,8 @@ TEST_CASE("headroom: a lightweight guard inside the vma ends the stack")
     madvise(memory, 4 * part, MADV_NOHUGEPAGE);
     tp::tests::child const target{[&] {
         start_on(memory, 4 * part, p);
-        usleep(100000);
     }};
+    target.settle(10);
     looked_at const l{target.id()};
     REQUIRE(l.process);
     for (auto const& h : l.all()) {

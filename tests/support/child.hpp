@@ -64,7 +64,7 @@ public:
     template <class Prepare>
     explicit child(Prepare prepare) : child{std::move(prepare), wait_for_ever}
     {
-        for (int looks = 0; looks < 5000 && is_on_a_cpu(); ++looks) usleep(1000);
+        settle();
     }
 
     /// Only sleeps.
@@ -84,6 +84,17 @@ public:
     void kill() const
     {
         if (pid_ > 0) ::kill(pid_, SIGKILL);
+    }
+
+    /// Waits until none of its threads is on a CPU, or about to be, in \p in_a_row looks. One that runs may wait for a moment only.
+    void settle(int in_a_row = 1) const
+    {
+        int settled = 0;
+        for (int looks = 0; looks < 5000; ++looks) {
+            settled = is_on_a_cpu() ? 0 : settled + 1;
+            if (settled >= in_a_row) return;
+            usleep(1000);
+        }
     }
 
     /// Waits until it has ended, and leaves it a zombie.
