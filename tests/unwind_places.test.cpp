@@ -192,7 +192,15 @@ TEST_CASE("unwind_places: 100 threads, each as libdw unwinds the same copy")
             if (c.outcome != st::capture_outcome::captured) continue; // one whose call came back has ended
             auto const u = p.unwinder->unwind(c, p.frames);
             ++threads;
-            same += pcs_of(u) == libdw.unwind(c);
+            auto const ours = pcs_of(u);
+            auto const& theirs = libdw.unwind(c);
+            same += ours == theirs;
+            if (ours != theirs) {
+                std::string both = "thread " + std::to_string(c.id.tid.value) + (row.id().is_leader() ? ", the first: " : ": ");
+                both += std::string{st::name_of(u.end)} + ", missing " + std::to_string(u.missing.value) + "; ours";
+                for (auto const& name : p.names(u)) both += " " + name;
+                MESSAGE(both << ", " << ours.size() << " frames; libdw " << theirs.size());
+            }
             exact += u.is_complete() && all_are_exact(u);
         }
         CHECK(threads >= 70);
