@@ -8,7 +8,7 @@ import pathlib
 import re
 import signal
 
-from programs import Checks, call
+from programs import EXAMPLES, Checks, call
 
 checks = Checks()
 counter = pathlib.Path(os.environ.get("TASKPEEK_TARGETS", "build/g++/tests/targets")) / "count_in_handler.so"
@@ -21,14 +21,18 @@ def stacks_of(text):
 
 
 def crash(*arguments):
-    done = call("crash_handler", *arguments, env={**os.environ, "LD_PRELOAD": str(counter)})
+    done = call("crash_handler", *arguments, env={**os.environ, "LD_PRELOAD": str(counter)} if counts else None)
     checks.equal(f"{arguments}: it dies of its signal", done.status, -signal.SIGSEGV)
-    told = re.search(r"^allocations in the handler: (.)$", done.err, re.M)
-    if told or "LD_PRELOAD" not in done.err:
+    if counts:
+        told = re.search(r"^allocations in the handler: (.)$", done.err, re.M)
         checks.true(f"{arguments}: nothing is allocated", told and told[1] == "0", done.err)
     return done.err, stacks_of(done.err)
 
 
+# The address sanitizer's own malloc wants to be the first.
+counts = b"__asan_init" not in (EXAMPLES / "crash_handler").read_bytes()
+if not counts:
+    checks.skip("allocations in crash_handler's handler", "a sanitizer interposes malloc")
 plain = call("crash_handler")
 checks.equal("it dies of its signal", plain.status, -signal.SIGSEGV)
 checks.true("the address", "0x1234 is in no vma" in plain.err and "(above)" in plain.err and "(below)" not in plain.err, plain.err)

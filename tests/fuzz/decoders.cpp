@@ -6,6 +6,7 @@
 
 #include "../in_pieces.hpp"
 #include "stacks.hpp"
+#include "symbols.hpp"
 
 #include <taskpeek/taskpeek.hpp>
 #include <taskpeek/vas/image.hpp>
@@ -244,6 +245,7 @@ constexpr target targets[] = {
     {"children", decode<pf::children>},
     {"cmdline", decode<pf::cmdline>},
     {"comm", decode<pf::comm>},
+    {"demangle", fuzz_symbols::demangle},
     {"elf", fuzz_stacks::elf},
     {"environ", decode<pf::environ>},
     {"escapes", escape},
@@ -255,6 +257,7 @@ constexpr target targets[] = {
     {"ns", decode<pf::ns>},
     {"oom_score", decode<pf::oom_score>},
     {"oom_score_adj", decode<pf::oom_score_adj>},
+    {"perf_map", fuzz_symbols::perf_map},
     {"program_headers", place_image},
     {"scan", scan},
     {"schedstat", decode<pf::schedstat>},
@@ -264,6 +267,7 @@ constexpr target targets[] = {
     {"stat", decode_stat},
     {"statm", decode<pf::statm>},
     {"status", decode<pf::status>},
+    {"symbols", fuzz_symbols::tables},
     {"syscall", decode<pf::syscall>},
     {"vma", decode<pf::vma>},
     {"wchan", decode<pf::wchan>},
