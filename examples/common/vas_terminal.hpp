@@ -254,6 +254,7 @@ private:
         b.label += "  " + spelled(r.mapping.perms);
         if (r.numbers && r.numbers->rss) b.label += fmt::format("  rss {:>8}", human(r.numbers->rss->count * 1024));
         if (r.is_writable_and_executable()) b.label += "  W+X!";
+        if (r.kind == range_class::guard && r.why.rests_on == vas::basis::pagemap) b.label += "  (pages that fault)"; // whatever the vma permits
         if (r.thread.value != 0) b.label += fmt::format("  tid {}", r.thread.value);
         if (r.why.rests_on == vas::basis::program_header && !r.why.verified) b.label += "  (unverified)";
         b.path = harmless(r.mapping.path);
