@@ -104,7 +104,7 @@ public:
             auto const allocated = c.allocations ? std::to_string(*c.allocations) : "?";
             std::printf("  %-28s %9.3f ms  %6.3f x floor  %8s allocations  %7llu records\n", c.name.c_str(), median(c.ms), ratio(c),
                         allocated.c_str(), static_cast<unsigned long long>(c.records));
-            nlohmann::ordered_json row{{"name", c.name + "/" + question_}, {"ratio_to_floor", ratio(c)}, {"median_ms", median(c.ms)}};
+            nlohmann::ordered_json row{{"name", full_name(c.name)}, {"ratio_to_floor", ratio(c)}, {"median_ms", median(c.ms)}};
             row["allocations"] = c.allocations ? nlohmann::ordered_json(*c.allocations) : nlohmann::ordered_json(nullptr);
             rows.push_back(std::move(row));
         }
@@ -122,6 +122,15 @@ public:
     }
 
 private:
+    /// `taskpeek/maps_of_10000_vmas`; of several of one maker, `taskpeek, whole` for one: `taskpeek/maps_of_10000_vmas/whole`
+    [[nodiscard]] std::string full_name(std::string const& contestant) const
+    {
+        auto const comma = contestant.find(", ");
+        auto name = contestant.substr(0, comma) + "/" + question_;
+        if (comma != std::string::npos) name += "/" + contestant.substr(comma + 2);
+        return name;
+    }
+
     std::string question_;
     std::vector<contestant> contestants_;
     std::vector<std::size_t> order_;

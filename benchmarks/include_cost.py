@@ -49,7 +49,7 @@ arguments.add_argument("--json", metavar="FILE")
 chosen = arguments.parse_args()
 
 times = {name: [] for name in SOURCES}
-for _ in range(5):
+for _ in range(3):
     for name, source in SOURCES.items():
         times[name].append(compile_ms(source))
 
@@ -58,6 +58,7 @@ for name, source in SOURCES.items():
     text = subprocess.run([COMPILER, *FLAGS, "-E", "-P"], input=source, text=True, check=True, capture_output=True).stdout
     lines, median = text.count("\n"), statistics.median(times[name])
     print(f"  {name:36} {lines:7,} lines  {median:8.0f} ms")
-    rows.append({"name": f"include/{name}", "ratio_to_floor": None, "median_ms": median, "allocations": None, "lines": lines})
+    maker, _, header = name.partition("/")
+    rows.append({"name": f"{maker}/include/{header}" if header else f"{name}/include", "ratio_to_floor": None, "median_ms": median, "allocations": None, "lines": lines})
 if chosen.json:
     pathlib.Path(chosen.json).write_text(json.dumps(rows, indent=2) + "\n")

@@ -122,7 +122,7 @@ int main(int argc, char** argv) // NOLINT(bugprone-exception-escape): ends the p
     auto rows = nlohmann::ordered_json::array();
     for (auto const& d : decoders) {
         if (d.ms == 0) continue; // filtered out
-        rows.push_back({{"name", "decode/" + d.name}, {"ratio_to_floor", nullptr}, {"median_ms", d.ms}, {"allocations", d.allocations},
+        rows.push_back({{"name", "taskpeek/decode/" + d.name}, {"ratio_to_floor", nullptr}, {"median_ms", d.ms}, {"allocations", d.allocations},
                         {"bytes_per_second", static_cast<double>(d.text.size()) / d.ms * 1e3}});
     }
     return bench::write_json(json, rows);

@@ -72,7 +72,7 @@ public:
                 }
                 number = stop + 1;
                 if (++i == Count) {
-                    negatives_ = negatives;
+                    printed_negative_ = negatives;
                     return stop == end;
                 }
             }
@@ -93,13 +93,12 @@ public:
         auto const i = next_++;
         auto const value = values_[i];
         auto const fitting = static_cast<Int>(value);
-        if constexpr (std::unsigned_integral<Int>) never_negative_ |= std::uint64_t{1} << i;
-        else if (value != 0) misfits_ |= value >> 63 ^ (negatives_ >> i & 1); // it went past 2^63
+        if constexpr (std::signed_integral<Int>) read_as_negative_ |= value >> 63 << i;
         misfits_ |= static_cast<std::uint64_t>(fitting) ^ value;
         return fitting;
     }
 
-    [[nodiscard]] bool ok() const noexcept { return misfits_ == 0 && (negatives_ & never_negative_) == 0; }
+    [[nodiscard]] bool ok() const noexcept { return misfits_ == 0 && read_as_negative_ == printed_negative_; }
 
 private:
     [[nodiscard]] static bool is_sign(char const* p) noexcept { return *p == '-' && p[-1] == ' ' && detail::decimal_digit(p[1]) <= 9; }
@@ -111,8 +110,8 @@ private:
     }
 
     std::uint64_t values_[Count];
-    std::uint64_t negatives_ = 0;
-    std::uint64_t never_negative_ = 0;
+    std::uint64_t printed_negative_ = 0; // bit n: number n has a minus sign
+    std::uint64_t read_as_negative_ = 0; // bit n: its value was negative; of unsigned types none is, and past 2^63 the wrong ones are
     std::uint64_t misfits_ = 0;
     std::size_t next_ = 0;
 };
