@@ -14,13 +14,18 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <cstring>
+#include <fstream>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <elf.h>
+#include <fcntl.h>
 #include <link.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 namespace tp = taskpeek;
 namespace pf = taskpeek::procfs;
@@ -252,6 +257,52 @@ TEST_CASE("the segments of libraries are those of dl_iterate_phdr")
         return 0;
     }, &seen);
     CHECK(seen.libraries >= 2);
+}
+
+TEST_CASE("a mapped file of 40 parts is told by its headers, every part of it")
+{
+    constexpr std::size_t count = 40, stride = 0x2000;
+    tp::tests::temporary_directory const directory;
+    auto const path = directory.path() + "/many_parts.so";
+    Elf64_Ehdr header{};
+    std::memcpy(header.e_ident, ELFMAG "\2\1\1", 7);
+    header.e_phoff = sizeof header;
+    header.e_phentsize = sizeof(Elf64_Phdr);
+    header.e_phnum = count;
+    auto const flags_of = [](std::size_t i) -> std::uint32_t { return i % 3 == 0 ? PF_R | PF_X : i % 3 == 1 ? PF_R : PF_R | PF_W; };
+    {
+        std::ofstream file{path};
+        file.write(reinterpret_cast<char const*>(&header), sizeof header);
+        for (std::size_t i = 0; i < count; ++i) {
+            Elf64_Phdr const part{PT_LOAD, flags_of(i), stride * i, stride * i, 0, stride, stride, 4096};
+            file.write(reinterpret_cast<char const*>(&part), sizeof part);
+        }
+        file.seekp(static_cast<std::streamoff>(stride * count - 1));
+        file.put(0);
+    }
+    auto const fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    auto* const base = static_cast<char*>(mmap(nullptr, count * stride, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    REQUIRE(base != MAP_FAILED);
+    for (std::size_t i = 0; i < count; ++i) {
+        int const protection = PROT_READ | (i % 3 == 0 ? PROT_EXEC : i % 3 == 2 ? PROT_WRITE : 0);
+        REQUIRE(mmap(base + stride * i, stride, protection, MAP_PRIVATE | MAP_FIXED, fd, static_cast<off_t>(stride * i)) != MAP_FAILED);
+    }
+    close(fd);
+    auto const process = tp::process::self();
+    auto const model = vas::read_model(process.value());
+    REQUIRE(model);
+    for (std::size_t i = 0; i < count; ++i) {
+        CAPTURE(i);
+        auto const start = reinterpret_cast<std::uintptr_t>(base) + stride * i;
+        auto const* const found = model.value()->find(tp::address{start});
+        CHECK(found->start.value == start);
+        CHECK(found->end.value == start + stride);
+        CHECK(found->why == vas::evidence{vas::basis::program_header, start, found->why.source, true});
+        CHECK(found->kind == (i % 3 == 0   ? range_class::library_text
+                              : i % 3 == 1 ? range_class::library_rodata
+                                           : range_class::library_data));
+    }
+    munmap(base, count * stride);
 }
 
 TEST_CASE("the ranges of every recorded process tile its address space")
