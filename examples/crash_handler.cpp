@@ -126,7 +126,8 @@ void print_fault(st::mapping_table const& maps, siginfo_t const& info, st::regis
         return;
     }
     auto const* const here = maps.find(fault);
-    bool const at_sp = fault.value - regs.sp().value + 65536 < 2 * 65536;
+    constexpr std::uint64_t near = 65536;
+    bool const at_sp = fault.value - regs.sp().value + near < 2 * near;
     bool const closed = here == nullptr || (!here->perms.read && !here->perms.write);
     line{} << "The address " << fault << (here != nullptr ? " is in a vma that does not allow this:" : " is in no vma; its neighbours:");
     for (auto const& m : maps.all()) {
@@ -265,7 +266,7 @@ void install()
 }
 
 // The ways to go wrong.
-[[gnu::noinline]] int read_from(int volatile const* address) { return *address + 1; }
+[[gnu::noinline]] int read_from(int volatile const* address) { return *address + 1; } // NOLINT(clang-analyzer-core.NullDereference)
 // NOLINTNEXTLINE(performance-no-int-to-ptr): wild on purpose
 [[gnu::noinline]] int go_wild(std::uintptr_t where) { return read_from(reinterpret_cast<int volatile const*>(where)) + 1; }
 // NOLINTNEXTLINE(misc-no-recursion): without end, on purpose
@@ -279,6 +280,7 @@ void install()
 [[gnu::noinline]] int jump(std::uintptr_t where) { return reinterpret_cast<int (*)()>(where)() + 1; }
 [[gnu::noinline]] int write_to_code()
 {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): no other cast makes data of a function
     auto* const code = reinterpret_cast<char volatile*>(reinterpret_cast<std::uintptr_t>(&read_from));
     *code = 0;
     return *code;

@@ -109,6 +109,21 @@ with Child("named_thread(b'</script>;\\x1b]0;x')\nready()") as child:
     checks.true("JSON: hostile names stay what they are, escaped", "</script>;\x1b]0;x" in {t["comm"] for t in json.loads(out)["threads"]}
                 and b"\x1b" not in out, out)
 
+# As a profile: who runs counts too, and widths add up to the time that was looked at.
+busy = subprocess.Popen([deep, "3", "1", "spin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+busy.stdout.readline()
+folded = call("user_stacks", busy.pid, "--samples", 10, "--interval", 5, "--folded").text.splitlines()
+checks.equal("a profile: five threads, ten times", sum(int(line.rsplit(" ", 1)[1]) for line in folded), 50)
+running = [line for line in folded if re.fullmatch(r"deep-O2;\[running\] \d+", line)]
+checks.true("a profile: the thread that runs is counted as running", len(running) == 1 and int(running[0].rsplit(" ", 1)[1]) >= 5, folded)
+stopped = call("user_stacks", f"{busy.pid}/{busy.pid}", "--stop", "--json").json["threads"][0]
+checks.true("stopped briefly, a running thread has a stack", stopped["end"] == "complete" and stopped["pause_ns"] > 0
+            and "main" in [frame["symbol"] for frame in stopped["frames"]], stopped)
+told = call("user_stacks", f"{busy.pid}/{busy.pid}", "--json").json["threads"][0]
+checks.equal("not stopped, it says that it runs", (told["outcome"], told["end"], told["frames"]), ("running", "not_captured", []))
+busy.stdin.close()
+busy.wait()
+
 # A JIT's function may be called anything; so may a symbol.
 with Child(r"""
 import mmap
