@@ -40,6 +40,8 @@ TEST_CASE("a range knows its place in vma and file")
     r.mapping.start = tp::address{0x1000};
     r.mapping.end = tp::address{0x3000};
     r.mapping.offset = tp::bytes{0x7000};
+    CHECK(r.file_offset().count == 0); // there is no file
+    r.mapping.inode = 5;
     CHECK(r.is_part());
     CHECK_FALSE(r.is_first_part());
     CHECK(r.size().count == 0xe00);
