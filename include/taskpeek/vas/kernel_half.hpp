@@ -530,9 +530,9 @@ private:
         if (!arm) return kernel_layout_kind::unknown;
         if (vmalloc_ == nullptr) {
             if (version_ == kernel_version{}) version_ = {6, 12};
-            return above == 0xffffff8000000000   ? kernel_layout_kind::arm64_39
-                   : above == 0xfff0000000000000 ? kernel_layout_kind::arm64_52
-                                                 : kernel_layout_kind::arm64_48;
+            if (above == 0xffffff8000000000) return kernel_layout_kind::arm64_39;
+            bool const asked = above == 0 && is_live(root_) && highest_mappable().value != 0;
+            return above == 0xfff0000000000000 || asked ? kernel_layout_kind::arm64_52 : kernel_layout_kind::arm64_48;
         }
         // the modules begin where the direct map's room ends, and end where vmalloc begins
         if (version_ == kernel_version{}) version_ = vmalloc_->first % (2 * gib) != 0 ? kernel_version{6, 1} : kernel_version{6, 12};
@@ -791,9 +791,10 @@ private:
 
 /// What is known of the kernel's half of the machine whose procfs is \p root. \p user is where the kernel's half begins, as the
 /// vmas of a 64-bit process show (see `classified`); without it the layout is that of `/proc/kcore`, of the kernel's symbols, or of
-/// this program's own architecture. Reads `kallsyms` (some 10 MB: the better part of 100 ms), `kcore`, `vmallocinfo`, `modules`.
+/// this program's own architecture. Reads `kallsyms` (some 10 MB: the better part of 100 ms), `kcore`, `iomem`,
+/// `modules` and `vmallocinfo`.
 /// What this reader may not see is listed in `kernel_half::secrets`; no address that the kernel hashed or zeroed is ever shown.
-/// Errors: those of opening the root. No allocation; 40 KiB of stack.
+/// Errors: those of opening the root. No allocation; some 50 KiB of stack.
 [[nodiscard]] inline result<kernel_half> read_kernel_half(proc_root const& root = {}, user_layout const& user = {}) noexcept
 {
     auto opened = root.open();
