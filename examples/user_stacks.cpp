@@ -121,6 +121,12 @@ private:
     std::unique_ptr<char[]> bytes_;
 };
 
+/// A thread's kernel side, and the text that it is of.
+struct kernel_part {
+    tp::buffer<pf::stack::typical_size> memory;
+    st::kernel_side side;
+};
+
 /// Everything that is kept from one thread to the next.
 class looker {
 public:
@@ -162,14 +168,20 @@ public:
 
     [[nodiscard]] shown_thread look(tp::thread const& thread)
     {
-        tp::buffer<pf::stack::typical_size> kernel_memory;
-        st::kernel_side kernel;
-        if (wish_.kernel) kernel = st::read_kernel_side(thread, kernel_memory);
-        auto const capture = wish_.stop ? st::brief_stop(thread, maps_, stack_memory_) : st::no_stop(thread, maps_, stack_memory_);
-        return show(thread, capture, kernel);
+        auto const kernel = kernel_of(thread);
+        return show(thread, wish_.stop ? st::brief_stop(thread, maps_, stack_memory_) : st::no_stop(thread, maps_, stack_memory_), kernel);
     }
 
-    [[nodiscard]] shown_thread show(tp::thread const& thread, st::thread_capture const& capture, st::kernel_side const& kernel)
+    /// The kernel's side, if it is asked for. It is read before a stop: afterwards a thread is on its way back.
+    [[nodiscard]] std::unique_ptr<kernel_part> kernel_of(tp::thread const& thread) const
+    {
+        if (!wish_.kernel) return nullptr;
+        auto part = std::make_unique<kernel_part>();
+        part->side = st::read_kernel_side(thread, part->memory);
+        return part;
+    }
+
+    [[nodiscard]] shown_thread show(tp::thread const& thread, st::thread_capture const& capture, std::unique_ptr<kernel_part> const& kernel)
     {
         shown_thread out;
         out.id = thread.id();
@@ -181,7 +193,7 @@ public:
         out.outcome = capture.outcome;
         out.vanished = capture.outcome == st::capture_outcome::failed && capture.why.code == tp::errc::vanished;
         out.pause = capture.pause.count;
-        add_kernel_side(out, kernel);
+        if (kernel) add_kernel_side(out, kernel->side);
         if (capture.in_syscall) add_syscall(out, capture);
         auto unwound = unwinder_->unwind(capture, frames_);
         while (unwound.end == st::stack_end::too_many_frames && frames_.size() < most_frames) {
@@ -265,9 +277,8 @@ private:
         out.note += note;
     }
 
-    void add_kernel_side(shown_thread& out, st::kernel_side const& kernel) const
+    static void add_kernel_side(shown_thread& out, st::kernel_side const& kernel)
     {
-        if (!wish_.kernel) return;
         if (!kernel.frames) {
             if (kernel.hidden != st::kernel_stack_rule::not_hidden) {
                 add_note(out, fmt::format("kernel frames are hidden: {}", st::describe(kernel.hidden)));
@@ -524,9 +535,11 @@ private:
 void look_at_all_together(looker& look, std::vector<tp::thread>& threads, report& into)
 {
     lent_bytes const stacks{std::min<std::size_t>(std::size_t{1} << 30, (std::size_t{8} << 20) + threads.size() * (64u << 10))};
+    std::vector<std::unique_ptr<kernel_part>> kernel;
+    for (auto const& thread : threads) kernel.push_back(look.kernel_of(thread));
     std::vector<st::held_thread> held(threads.size());
     st::brief_stop_together(threads, look.maps(), held, {stacks.data(), stacks.size()});
-    for (std::size_t i = 0; i < threads.size(); ++i) into.add(look.show(threads[i], held[i].capture, {}));
+    for (std::size_t i = 0; i < threads.size(); ++i) into.add(look.show(threads[i], held[i].capture, kernel[i]));
 }
 
 /// One look at all threads that are asked for. False if there will be none to look at again.

@@ -37,6 +37,14 @@ try:
     checks.true("folded: outermost first, and a count", any(re.fullmatch(r"kind-1;.*start_thread;.*deep_through_library;.* 10", l) for l in folded), folded)
     kernel = call("user_stacks", f"{target.pid}/{target.pid}", "--kernel").text
     checks.true("kernel frames, or the rule that hides them", "[kernel] " in kernel or "hidden: " in kernel, kernel)
+    for options in (["--stop"], ["--stop", "--together"]):
+        for _ in range(50):  # a thread that was stopped before may be on its way back
+            kernel = call("user_stacks", target.pid, "--kernel", *options).text
+            if (found := kernel.count("hidden: ") or kernel.count("#0   [kernel] ")) == 11:
+                break
+            time.sleep(0.05)
+        checks.equal(f"kernel frames of each thread, or the rule: {options}", found, 11)
+    kernel = call("user_stacks", f"{target.pid}/{target.pid}", "--kernel").text
     checks.true("the system call stands between", re.search(r"^    read\(0x0, ", kernel, re.M) is not None, kernel)
     lines = call("user_stacks", f"{target.pid}/{target.pid}", "--inlines")
     if "not there" in lines.err:
