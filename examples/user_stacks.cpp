@@ -451,14 +451,14 @@ private:
         if (!t.note.empty()) rest["note"] = json_of(std::string_view{t.note});
         if (wish_.stop) rest["pause_ns"] = t.pause;
         auto const fields = rest.dump();
-        text_ += fmt::format("    {{\"tid\":{},{},\"frames\":[", t.id.tid.value, std::string_view{fields}.substr(1, fields.size() - 2));
+        text_ += fmt::format(R"(    {{"tid":{},{},"frames":[)", t.id.tid.value, std::string_view{fields}.substr(1, fields.size() - 2));
         bool first = true;
         for (auto const& f : t.frames) {
             for (auto const& p : *f.at) {
                 text_ += first ? "\n      {\"pc\":\"0x" : ",\n      {\"pc\":\"0x";
                 first = false;
                 append_hex(text_, f.pc);
-                (text_ += "\",") += p.fields;
+                (text_ += R"(",)") += p.fields;
                 text_ += f.kernel ? R"(,"kind":"kernel","quality":")" : R"(,"kind":"user","quality":")";
                 (text_ += st::name_of(f.quality)) += '"';
                 if (f.signal_frame) text_ += R"(,"signal_frame":true)";
@@ -536,6 +536,7 @@ void look_at_all_together(looker& look, std::vector<tp::thread>& threads, report
 {
     lent_bytes const stacks{std::min<std::size_t>(std::size_t{1} << 30, (std::size_t{8} << 20) + threads.size() * (64u << 10))};
     std::vector<std::unique_ptr<kernel_part>> kernel;
+    kernel.reserve(threads.size());
     for (auto const& thread : threads) kernel.push_back(look.kernel_of(thread));
     std::vector<st::held_thread> held(threads.size());
     st::brief_stop_together(threads, look.maps(), held, {stacks.data(), stacks.size()});
