@@ -455,10 +455,11 @@ private:
         bool first = true;
         for (auto const& f : t.frames) {
             for (auto const& p : *f.at) {
-                text_ += first ? "\n      {\"pc\":\"0x" : ",\n      {\"pc\":\"0x";
+                text_ += first ? "\n      {\"pc\":" : ",\n      {\"pc\":";
                 first = false;
-                append_hex(text_, f.pc);
-                (text_ += R"(",)") += p.fields;
+                if (f.kernel && f.pc == 0) text_ += "null"; // since 4.15 the kernel keeps its addresses back
+                else { text_ += "\"0x"; append_hex(text_, f.pc); text_ += '"'; }
+                (text_ += ',') += p.fields;
                 text_ += f.kernel ? R"(,"kind":"kernel","quality":")" : R"(,"kind":"user","quality":")";
                 (text_ += st::name_of(f.quality)) += '"';
                 if (f.signal_frame) text_ += R"(,"signal_frame":true)";

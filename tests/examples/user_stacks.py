@@ -74,6 +74,10 @@ try:
             for frame in thread["frames"]:
                 if not {"pc", "symbol", "offset", "module", "kind", "quality"} <= set(frame) or not re.fullmatch("0x[0-9a-f]+", frame["pc"]):
                     checks.check("the shape of a frame", str(frame))
+    if IS_ROOT:
+        told = [frame["pc"] for thread in call("user_stacks", target.pid, "--kernel", "--json").json["threads"] for frame in thread["frames"]
+                if frame["kind"] == "kernel"]
+        checks.true("an address that the kernel does not tell is null", told and "0x0" not in told, told[:3])
     missing = call("user_stacks", f"{target.pid}/{os.getpid()}")
     checks.true("a thread that is not there", missing.status == 1 and "there is no thread" in missing.err and not missing.out, missing.err)
     for wrong in (["0"], ["x"], [f"{target.pid}/"], [target.pid, "--samples", 0], [target.pid, "--interval", "x"], [target.pid, "--json", "--folded"]):
