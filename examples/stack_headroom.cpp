@@ -36,7 +36,7 @@ enum health : int { healthy = 0, past_the_line = 1, cannot_tell = 2 };
 
 json json_of_headroom(st::headroom const& h, std::string const& comm)
 {
-    json out = {{"tid", h.id.tid.value}, {"comm", json_of(std::string_view{comm})}, {"on_own_stack", h.on_own_stack}};
+    json out = {{"tid", h.id.tid.value}, {"comm", json_of(std::string_view{comm})}, {"on_own_stack", h.sp ? json(h.on_own_stack) : json()}};
     out["sp"] = h.sp ? json_of(*h.sp) : json();
     out["start"] = h.vma != nullptr ? json_of(h.bottom) : json();
     out["top"] = h.vma != nullptr ? json_of(h.top) : json();
@@ -61,7 +61,7 @@ int stack_headroom(CLI::App& options, command_line const& line)
     options.description("Shows how much of its stack each thread of a process has used.");
     options.add_option("TASK", who, "PID, or PID/TID for one thread")->required()->type_name("");
     options.add_flag("--json", as_json, "print JSON");
-    options.add_option("--warn", warn, "exit with 1 if a thread ever used so much (80)")->check(CLI::Range(1u, 100u))->type_name("PERCENT");
+    options.add_option("--warn", warn, "exit with 1 if a thread ever used so much (80)")->check(CLI::Range(0u, 100u))->type_name("PERCENT");
     options.footer("KiB. HIGH is the deepest page ever touched, from the top; ≤ says: or less. A\n"
                    "running thread has no USED; one on an alternate stack or in a coroutine says so.\n"
                    "Exit status: 0 well, 1 a thread is past the line, 2 not all could be told.");
@@ -70,15 +70,17 @@ int stack_headroom(CLI::App& options, command_line const& line)
 
     auto const process = tp::process::open(who.process);
     if (!process) { complain(process.error()); return cannot_tell; }
+    auto const other = seen_by_living_thread(process.value());
+    auto const& shown = other ? *other : process.value();
     std::vector<char> memory(std::size_t{1} << 20);
-    auto maps = st::mapping_table::read(process.value(), memory);
+    auto maps = st::mapping_table::read(shown, memory);
     while (!maps && maps.error().code == tp::errc::truncated && memory.size() < std::size_t{1} << 30) {
         memory.resize(memory.size() * 4);
-        maps = st::mapping_table::read(process.value(), memory);
+        maps = st::mapping_table::read(shown, memory);
     }
     if (!maps) { complain(maps.error()); return cannot_tell; }
     auto const system = tp::read_system_info();
-    st::headroom_reader const reader{process.value(), maps.value(), system ? system.value().page_size : tp::bytes{4096}};
+    st::headroom_reader const reader{shown, maps.value(), system ? system.value().page_size : tp::bytes{4096}};
 
     bool complete = true;
     bool past = false;
@@ -98,7 +100,8 @@ int stack_headroom(CLI::App& options, command_line const& line)
         auto const comm = stat ? std::string{stat.value().comm} : std::string{};
         auto const read = reader.read(thread.value());
         if (!read) {
-            if (read.error().code == tp::errc::vanished && !who.thread) return;
+            auto const code = read.error().code;
+            if ((code == tp::errc::vanished || code == tp::errc::zombie) && !who.thread) return; // its stack is gone
             complain(read.error());
             complete = false;
             return;

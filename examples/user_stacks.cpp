@@ -605,7 +605,8 @@ int user_stacks(CLI::App& options, command_line const& line)
             files.rlim_cur = files.rlim_max;
             (void)::setrlimit(RLIMIT_NOFILE, &files);
         }
-        looker look{process.value(), w};
+        auto const other = seen_by_living_thread(process.value());
+        looker look{other ? *other : process.value(), w};
         lent_bytes const ids{std::size_t{1} << 20}; // the listing of 32,768 threads in one step
         for (unsigned sample = 0; sample < w.samples; ++sample) {
             timespec next{};

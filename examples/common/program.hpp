@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -65,6 +66,25 @@ struct target {
 
     [[nodiscard]] tp::task_id id() const { return thread ? tp::task_id{process, *thread} : tp::leader_of(process); }
 };
+
+/// Where the first thread of a process has exited while others live (pthread_exit(3) in main), `/proc/<tgid>` is a zombie's, without an
+/// address space: then the process as one of the others shows it, for the kernel has a `/proc/<tid>` of each thread, though it lists none
+/// (proc(5)). Else nothing, and also where no thread lives.
+[[nodiscard]] inline std::optional<tp::process> seen_by_living_thread(tp::process const& of)
+{
+    auto const is_zombie = [](tp::result<pf::stat> const& stat) { return stat && stat.value().state == pf::task_state::zombie; };
+    tp::buffer<pf::stat::typical_size> text;
+    if (!is_zombie(of.read<pf::stat>(text))) return std::nullopt;
+    for (auto const& [id, stat] : of.threads<pf::stat>()) {
+        if (!stat || is_zombie(stat)) continue;
+        auto other = tp::process::open(tp::tgid{id.tid.value});
+        if (!other) continue;
+        tp::buffer<pf::status::typical_size> more; // the number may be another task's by now
+        auto const status = other.value().read<pf::status>(more);
+        if (status && status.value().tgid == id.tgid) return std::move(other.value());
+    }
+    return std::nullopt;
+}
 
 /// For CLI11, which finds it by the type: reads a `target`, or says that the text is none.
 inline bool lexical_cast(std::string const& text, target& out)

@@ -124,6 +124,16 @@ class Child:
         self.process.communicate()
 
 
+def wait_until_blocked(pid):
+    """Until every thread that lives sleeps in the kernel: a program that has just said something still runs."""
+    while not all(state in "SZ" for state in states_of_threads(pid)):
+        time.sleep(0.001)
+
+
+def states_of_threads(pid):
+    return [path.read_text().rpartition(")")[2].split()[0] for path in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")]
+
+
 def recorded(architecture):
     """The root of the tree recorded on a machine of that architecture, unpacked."""
     folder = pathlib.Path(scratch.name) / architecture

@@ -6,7 +6,7 @@ import os
 import pathlib
 import subprocess
 
-from programs import IS_ROOT, NOBODY, Checks, Child, call, check_usage
+from programs import IS_ROOT, NOBODY, Checks, Child, call, check_usage, wait_until_blocked
 
 checks = Checks()
 deep = pathlib.Path(os.environ.get("TASKPEEK_TARGETS", "build/g++/tests/targets")) / "deep-O2"
@@ -47,6 +47,17 @@ try:
 finally:
     target.stdin.close()
     target.wait()
+leaderless = subprocess.Popen([deep.parent / "odd", "leaderless"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+try:
+    checks.equal("the first thread has exited", leaderless.stdout.readline(), "ready\n")
+    wait_until_blocked(leaderless.pid)
+    left = call("stack_headroom", leaderless.pid, "--json")
+    checks.equal("the one that lives is well", (left.status, left.json["tgid"], [(t["tid"] != leaderless.pid, t["on_own_stack"], t["limited_by"])
+                                                                                 for t in left.json["threads"]]),
+                 (0, leaderless.pid, [(True, True, "mapping")]))
+finally:
+    leaderless.stdin.close()
+    leaderless.wait()
 with Child("named_thread(b'\\x1b]0;x\\x07')\nready()") as child:
     out = call("stack_headroom", child.pid).out
     checks.true("hostile names are escaped", rb"\x1b]0;x\x07" in out and b"\x1b" not in out, out)

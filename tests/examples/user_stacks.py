@@ -10,10 +10,22 @@ import subprocess
 import tempfile
 import time
 
-from programs import IS_ROOT, NOBODY, Checks, Child, call, check_usage, command
+from programs import IS_ROOT, NOBODY, Checks, Child, call, check_usage, command, wait_until_blocked
 
 checks = Checks()
 deep = pathlib.Path(os.environ.get("TASKPEEK_TARGETS", "build/g++/tests/targets")) / "deep-O2"
+
+leaderless = subprocess.Popen([deep.parent / "odd", "leaderless"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+try:
+    checks.equal("the first thread has exited", leaderless.stdout.readline(), "ready\n")
+    wait_until_blocked(leaderless.pid)
+    first, other = call("user_stacks", leaderless.pid, "--json").json["threads"]
+    checks.true("it has no stack any more", (first["tid"], first["state"], first["frames"]) == (leaderless.pid, "Z", []) and "zombie" in first["note"], first)
+    calls = [frame["symbol"] for frame in other["frames"]]
+    checks.true("the other one lives, and is seen", other["end"] == "complete" and any("outlive_leader" in name for name in calls if name), other)
+finally:
+    leaderless.stdin.close()
+    leaderless.wait()
 
 target = subprocess.Popen([deep, "10", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 try:

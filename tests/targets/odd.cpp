@@ -155,6 +155,19 @@ void unloaded(char const* path)
     pthread_join(t, nullptr); // it waits for the end of our input
 }
 
+/// Waits, in a thread that is left alone: the first one has exited, and is a zombie until this one ends.
+void* outlive_leader(void*)
+{
+    for (bool gone = false; !gone; usleep(1000)) {
+        char line[64]{};
+        int const stat = open("/proc/self/stat", O_RDONLY);
+        gone = read(stat, line, sizeof line - 1) > 0 && strstr(line, ") Z ") != nullptr;
+        close(stat);
+    }
+    wait_here();
+    _exit(0);
+}
+
 } // namespace
 
 int main(int argc, char** argv)
@@ -184,6 +197,10 @@ int main(int argc, char** argv)
         step_here();
     } else if (is("counting")) {
         count_signals();
+    } else if (is("leaderless")) {
+        pthread_t other;
+        if (pthread_create(&other, nullptr, outlive_leader, nullptr) != 0) return 1;
+        pthread_exit(nullptr);
     } else if (is("unloaded")) {
         unloaded(argv[2]);
     } else {
