@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "skip.hpp"
+#include "support/mapped_pages.hpp"
 
 #include <taskpeek/task/page_runs.hpp>
 
@@ -13,30 +14,13 @@
 #include <unistd.h>
 
 namespace tp = taskpeek;
+using taskpeek::tests::mapped_pages;
+using taskpeek::tests::page;
 
 namespace {
 
-constexpr std::size_t page = 4096;
-
-struct mapping {
-    explicit mapping(std::size_t pages, int flags = MAP_PRIVATE | MAP_ANONYMOUS)
-        : size{pages * page}, at{static_cast<char*>(mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, -1, 0))}
-    {
-        REQUIRE(at != MAP_FAILED);
-        madvise(at, size, MADV_NOHUGEPAGE);
-    }
-    mapping(mapping const&) = delete;
-    ~mapping() { munmap(at, size); }
-
-    [[nodiscard]] tp::address start() const { return tp::address{reinterpret_cast<std::uintptr_t>(at)}; }
-    [[nodiscard]] tp::address end() const { return start() + tp::bytes{size}; }
-
-    std::size_t size;
-    char* at;
-};
-
 /// `P` present, `g` guard, `.` nothing: one letter a page.
-std::string picture(tp::process const& process, mapping const& m, bool only_pagemap)
+std::string picture(tp::process const& process, mapped_pages const& m, bool only_pagemap)
 {
     std::string out(m.size / page, '.');
     tp::page_runs runs{process, m.start(), m.end(), tp::bytes{page}};
@@ -55,7 +39,7 @@ TEST_CASE("pages written to are present, others are nothing, whoever is asked")
 {
     auto const process = tp::process::self();
     REQUIRE(process);
-    mapping const m{8};
+    mapped_pages const m{8};
     for (int const i : {1, 2, 5}) m.at[static_cast<std::size_t>(i) * page] = 1;
     CHECK(picture(process.value(), m, true) == ".PP..P..");
     CHECK(picture(process.value(), m, false) == ".PP..P..");
@@ -65,7 +49,7 @@ TEST_CASE("guards are told apart from swapped pages")
 {
     constexpr int madv_guard_install = 102;
     auto const process = tp::process::self();
-    mapping const m{6};
+    mapped_pages const m{6};
     m.at[0] = 1;
     if (madvise(m.at + 2 * page, 2 * page, madv_guard_install) != 0) return tp::tests::skip("this kernel has no lightweight guards");
     auto const by_pagemap = picture(process.value(), m, true);
@@ -77,7 +61,7 @@ TEST_CASE("guards are told apart from swapped pages")
 TEST_CASE("more runs than one batch holds")
 {
     auto const process = tp::process::self();
-    mapping const m{2001};
+    mapped_pages const m{2001};
     std::string expected(2001, '.');
     for (std::size_t i = 0; i < 2001; i += 2) {
         m.at[i * page] = 1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "skip.hpp"
 #include "support/child.hpp"
+#include "support/mapped_pages.hpp"
 
 #include <taskpeek/taskpeek.hpp>
 #include <taskpeek/vas/residency.hpp>
@@ -21,35 +22,14 @@
 
 namespace tp = taskpeek;
 namespace vas = taskpeek::vas;
-
-namespace {
-
-constexpr std::size_t page = 4096;
-
-struct mapping {
-    explicit mapping(std::size_t pages, int flags = MAP_PRIVATE | MAP_ANONYMOUS)
-        : size{pages * page}, at{static_cast<char*>(mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, -1, 0))}
-    {
-        REQUIRE(at != MAP_FAILED);
-        madvise(at, size, MADV_NOHUGEPAGE);
-    }
-    mapping(mapping const&) = delete;
-    ~mapping() { munmap(at, size); }
-
-    [[nodiscard]] tp::address start() const { return tp::address{reinterpret_cast<std::uintptr_t>(at)}; }
-    [[nodiscard]] tp::address end() const { return start() + tp::bytes{size}; }
-
-    std::size_t size;
-    char* at;
-};
-
-} // namespace
+using taskpeek::tests::mapped_pages;
+using taskpeek::tests::page;
 
 TEST_CASE("pages written to are present, others are nothing")
 {
     auto const process = tp::process::self();
     REQUIRE(process);
-    mapping const m{8};
+    mapped_pages const m{8};
     for (int const i : {1, 2, 5}) m.at[static_cast<std::size_t>(i) * page] = 1;
     auto const sum = vas::read_residency(process.value(), m.start(), m.end(), tp::bytes{page});
     REQUIRE(sum);
@@ -61,7 +41,7 @@ TEST_CASE("pages written to are present, others are nothing")
 TEST_CASE("what is shared is of a file")
 {
     auto const process = tp::process::self();
-    mapping const m{4, MAP_SHARED | MAP_ANONYMOUS};
+    mapped_pages const m{4, MAP_SHARED | MAP_ANONYMOUS};
     std::memset(m.at, 1, m.size);
     auto const sum = vas::read_residency(process.value(), m.start(), m.end(), tp::bytes{page});
     REQUIRE(sum);
@@ -88,7 +68,7 @@ TEST_CASE("the residency of a process that has gone cannot be told")
 TEST_CASE("a page that was only read is the zero page, where the scan tells it")
 {
     auto const process = tp::process::self();
-    mapping const m{4};
+    mapped_pages const m{4};
     char volatile sum = 0;
     for (std::size_t i = 0; i < 3; ++i) sum = static_cast<char>(sum + m.at[i * page]);
     m.at[0] = 1;
@@ -104,7 +84,7 @@ TEST_CASE("huge pages are told, where the scan tells them")
 {
     constexpr std::size_t huge = 2u << 20;
     auto const process = tp::process::self();
-    mapping const m{2 * huge / page};
+    mapped_pages const m{2 * huge / page};
     auto* const aligned = m.at + (huge - reinterpret_cast<std::uintptr_t>(m.at) % huge) % huge;
     madvise(m.at, m.size, MADV_HUGEPAGE);
     *aligned = 1;
@@ -125,7 +105,7 @@ TEST_CASE("what was written to since clear_refs is soft-dirty, where the kernel 
 {
     tp::tests::child other{[] {}, [] { // its own memory is marked, nobody else's
         auto const process = tp::process::self();
-        mapping const m{4};
+        mapped_pages const m{4};
         for (std::size_t i = 0; i < 4; ++i) m.at[i * page] = 1;
         auto const file = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
         bool const cleared = write(file, "4", 1) == 1;
@@ -150,7 +130,7 @@ TEST_CASE("what was paged out is swapped, if there is where to")
 {
     constexpr int pageout = 21; // MADV_PAGEOUT, since 5.4
     auto const process = tp::process::self();
-    mapping const m{64};
+    mapped_pages const m{64};
     for (std::size_t i = 0; i < 64; ++i) m.at[i * page] = static_cast<char>(i + 1);
     auto const before = vas::read_residency(process.value(), m.start(), m.end(), tp::bytes{page});
     REQUIRE(before);
