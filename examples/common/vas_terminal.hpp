@@ -179,8 +179,8 @@ public:
     void print() const
     {
         for (auto b = boxes_.rbegin(); b != boxes_.rend(); ++b) { // NOLINT(modernize-loop-convert): from the top down
-            // a line for up to 64 KiB, and one more for each factor of 64
-            auto const lines = std::min<int>(6, 1 + std::max(0, static_cast<int>(std::bit_width(b->size)) - 17) / 6);
+            // a line for up to 64 KiB, and one more for each factor of 256
+            auto const lines = std::min<int>(5, 1 + std::max(0, static_cast<int>(std::bit_width(b->size)) - 17) / 8);
             bool const here = located_ && located_->meets({b->first, b->last});
             for (int i = 0; i < lines; ++i) put(*b, i == 0, here && i == 0);
         }
