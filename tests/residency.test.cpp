@@ -107,11 +107,11 @@ TEST_CASE("what was written to since clear_refs is soft-dirty, where the kernel 
         auto const process = tp::process::self();
         mapped_pages const m{4};
         for (std::size_t i = 0; i < 4; ++i) m.at[i * page] = 1;
+        bool has_bits = false; // CONFIG_MEM_SOFT_DIRTY: new vmas have the flag
+        for (auto const& s : process.value().smaps()) has_bits = has_bits || (s.vm_flags && s.vm_flags->has("sd"));
         auto const file = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
         bool const cleared = write(file, "4", 1) == 1;
         m.at[2 * page] = 2;
-        bool has_bits = false; // CONFIG_MEM_SOFT_DIRTY: new vmas have the flag
-        for (auto const& s : process.value().smaps()) has_bits = has_bits || (s.vm_flags && s.vm_flags->has("sd"));
         if (has_bits && !cleared) _exit(2);
         for (bool const scan : {false, true}) {
             tp::page_runs runs{process.value(), m.start(), m.end(), tp::bytes{page}};

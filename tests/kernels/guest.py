@@ -5,7 +5,6 @@ Nothing of this machine's package management is changed: no architecture is adde
 stays in build/kernels."""
 
 import concurrent.futures
-import functools
 import lzma
 import os
 import pathlib
@@ -13,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from report import ROOT, first_lines, run
@@ -67,11 +67,18 @@ def unpacked(arch, series):
     return sorted(present, key=age, reverse=True)
 
 
-@functools.cache
+fetching = threading.Lock()  # apt lets one process at a time use its state
+
+
 def kernel(arch, series):
     """The directory of the newest of Debian's kernels of a series: those "for clouds", which have all that matters here and are small."""
-    if present := unpacked(arch, series):
-        return present[0]
+    with fetching:
+        present = unpacked(arch, series)
+        return present[0] if present else fetched(arch, series)
+
+
+def fetched(arch, series):
+    """The same, from where this machine gets its packages."""
     if not shutil.which("apt-get"):
         raise Unavailable("this is no Debian, whose kernels are to be booted")
     status, update = apt(arch, "apt-get", "-q", "update")
