@@ -873,22 +873,26 @@ private:
         for (std::size_t i = 0; i + 3 <= size; ++i) // sub %reg, %rsp
             if ((byte(i) & 0xfb) == 0x48 && byte(i + 1) == 0x29 && (byte(i + 2) & 0xc7) == 0xc4) return false;
         constexpr std::size_t prologue = 160;
-        std::int64_t room = 0; // some functions make none
-        for (std::size_t i = 0; i + 7 <= size && i < prologue; ++i) {
-            if (i != 0) {
-                if (byte(i) != 0x48) continue;
-                byte_cursor number{{code + i + 3, 4}};
-                if (byte(i + 1) == 0x83 && byte(i + 2) == 0xec) room = byte(i + 3) < 0x80 ? byte(i + 3) : -1;        // sub $N, %rsp
-                else if (byte(i + 1) == 0x81 && byte(i + 2) == 0xec) room = static_cast<std::int32_t>(number.u32()); // sub $N, %rsp
-                else if (byte(i + 1) == 0x83 && byte(i + 2) == 0xc4 && byte(i + 3) == 0x80) room = 128;              // add $-128, %rsp
-                else continue;
-                if (room <= 0) continue;
+        std::int64_t rooms[8];
+        std::size_t count = 0;
+        for (std::size_t i = 1; i + 7 <= size && i < prologue && count < 8; ++i) {
+            if (byte(i) != 0x48) continue;
+            byte_cursor number{{code + i + 3, 4}};
+            std::int64_t room = -1;
+            if (byte(i + 1) == 0x83 && byte(i + 2) == 0xec) room = byte(i + 3) < 0x80 ? byte(i + 3) : -1;        // sub $N, %rsp
+            else if (byte(i + 1) == 0x81 && byte(i + 2) == 0xec) room = static_cast<std::int32_t>(number.u32()); // sub $N, %rsp
+            else if (byte(i + 1) == 0x83 && byte(i + 2) == 0xc4 && byte(i + 3) == 0x80) room = 128;              // add $-128, %rsp
+            if (room > 0) rooms[count++] = room;
+        }
+        if (count == 0) rooms[count++] = 0; // some functions make none
+        // What fits without a doubt goes before what an earlier call may have left where another room would put it.
+        for (auto const check : {strictness::no_doubt, strictness::doubts, strictness::other_calls}) {
+            for (std::size_t i = 0; i < count; ++i) {
+                auto const cfa = w.regs.sp().value + static_cast<std::uint64_t>(rooms[i] - saved);
+                auto const match = call_at(w, s, cfa + static_cast<std::uint64_t>(std::int64_t{s.return_at}));
+                if (match == call_match::none || (match == call_match::other) != (check == strictness::other_calls)) continue;
+                if (try_cfa(w, s, cfa, check, fp)) return true;
             }
-            auto const cfa = w.regs.sp().value + static_cast<std::uint64_t>(room - saved);
-            auto const match = call_at(w, s, cfa + static_cast<std::uint64_t>(std::int64_t{s.return_at}));
-            if (match == call_match::none) continue;
-            for (auto const check : {strictness::no_doubt, strictness::doubts, strictness::other_calls})
-                if (((match == call_match::other) == (check == strictness::other_calls)) && try_cfa(w, s, cfa, check, fp)) return true;
         }
         return false;
     }
