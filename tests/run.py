@@ -308,6 +308,7 @@ def build(what):
     try:
         if what == "bench":
             compile_targets(configure_benchmarks(), ["benchmark-programs"])
+            compile_targets(configure_whole(), ["examples/user_stacks", "tests/targets/deep-O2"])  # for benchmarks/stacks.py
         else:
             compile_targets(configure_whole(), ["examples"] if what == "examples" else [])
             link_examples()
