@@ -414,8 +414,9 @@ public:
     seized_thread& operator=(seized_thread const&) = delete;
     ~seized_thread() { detach(); }
 
-    /// Is it there, and is it neither traced, nor asleep so that it cannot be stopped? Then seizes it and asks it to stop.
-    [[nodiscard]] bool interrupt(thread const& of, thread_capture& c) noexcept
+    /// Is it there, and is it neither traced, nor asleep so that it cannot be stopped? Then seizes it, which does not stop it yet.
+    /// Whoever is seized must be interrupted, or detach() waits for ever.
+    [[nodiscard]] bool seize(thread const& of, thread_capture& c) noexcept
     {
         buffer<procfs::status::typical_size> memory;
         auto const status = of.read<procfs::status>(memory);
@@ -437,6 +438,12 @@ public:
             return false;
         }
         tid_ = c.id.tid;
+        return true;
+    }
+
+    /// Asks it to stop.
+    [[nodiscard]] bool interrupt(thread_capture& c) noexcept
+    {
         began_ = now();
         auto const asked = io::system_call(SYS_ptrace, ptrace_interrupt, tid_.value, 0, 0);
         if (!asked.ok()) {
@@ -551,7 +558,7 @@ inline void capture_stopped(thread_capture& c, seized_thread& held, thread const
     c.id = of.id();
     c.mode = capture_mode::brief_stop;
     detail::seized_thread held;
-    if (held.interrupt(of, c)) detail::capture_stopped(c, held, of, maps, memory);
+    if (held.seize(of, c) && held.interrupt(c)) detail::capture_stopped(c, held, of, maps, memory);
     c.pause = held.detach();
     return c;
 }
@@ -574,8 +581,10 @@ inline void brief_stop_together(std::span<thread const> threads, mapping_table c
         held[i].capture = thread_capture{};
         held[i].capture.id = threads[i].id();
         held[i].capture.mode = capture_mode::brief_stop;
-        held[i].asked = held[i].seized.interrupt(threads[i], held[i].capture);
+        held[i].asked = held[i].seized.seize(threads[i], held[i].capture);
     }
+    for (std::size_t i = 0; i < count; ++i) // what takes longer is done: the first is not held while the others are looked for
+        held[i].asked = held[i].asked && held[i].seized.interrupt(held[i].capture);
     std::size_t used = 0;
     for (std::size_t i = 0; i < count; ++i) {
         if (!held[i].asked) continue;
