@@ -56,6 +56,8 @@ for header in sorted((HEADERS / "procfs").glob("*.hpp")):
 for target in targets:
     seeds = list((HERE / "corpus" / target).glob("*"))
     report.check(f"fuzz: {target} has seeds", "" if seeds else f"corpus/{target} is empty")
+    found = [seed.name for seed in seeds if re.fullmatch("[0-9a-f]{40}", seed.name)]
+    report.check(f"fuzz: each seed of {target} says what it is", f"{len(found)} as libFuzzer names what it finds: {found[0]}" if found else "")
 stray = sorted({folder.name for folder in (HERE / "corpus").iterdir()} - set(targets))
 report.check("fuzz: every corpus has its target", ", ".join(stray))
 for target, (status, output) in zip(targets, in_parallel(lambda t: fuzz(t, "-seed=1", f"-runs={RUNS}"), targets)):
