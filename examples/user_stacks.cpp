@@ -166,6 +166,13 @@ public:
 
     [[nodiscard]] st::mapping_table const& maps() const { return maps_; }
 
+    /// Has code been mapped or unmapped since? Then a frame may have been taken for what was there before.
+    [[nodiscard]] bool code_has_changed() const
+    {
+        auto const current = maps_.is_current(process_);
+        return current && !current.value();
+    }
+
     [[nodiscard]] shown_thread look(tp::thread const& thread)
     {
         auto const kernel = kernel_of(thread);
@@ -206,6 +213,7 @@ public:
         if (capture.outcome == st::capture_outcome::failed) {
             auto const message = capture.why.message();
             add_note(out, message.view());
+            if (capture.refused != st::refusal::none) add_note(out, st::describe(capture.refused));
         } else if (capture.outcome == st::capture_outcome::traced) {
             add_note(out, fmt::format("task {} traces it already", capture.tracer.value));
         }
@@ -338,6 +346,13 @@ public:
         complete_ = false;
         if (wish_.as_json) error_ = why;
         else complain(why);
+    }
+
+    /// Says once that code came or went during a look.
+    void doubt()
+    {
+        if (!doubted_) complain("code was mapped or unmapped meanwhile: frames in it may be told by what was there before");
+        doubted_ = true;
     }
 
     void add(shown_thread&& t)
@@ -525,6 +540,7 @@ private:
     std::string text_;
     std::size_t threads_ = 0;
     std::size_t printed_ = 0;
+    bool doubted_ = false;
     bool complete_ = true;
     std::optional<tp::error> error_;
     std::vector<merged> merged_;
@@ -568,6 +584,7 @@ bool look_once(tp::process const& process, wish const& w, looker& look, lent_byt
         if (auto const status = walk.status(); !status) { into.fail(status.error()); return false; }
     }
     if (!together.empty()) look_at_all_together(look, together, into);
+    if (look.code_has_changed()) into.doubt();
     return true;
 }
 
