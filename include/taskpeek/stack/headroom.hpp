@@ -88,8 +88,8 @@ public:
         for (auto const& row : walk) {
             auto const* const m = maps.find(address{robust_list_of(row.id().tid)});
             if (m == nullptr) continue;
-            auto& place = crowd_of(*m);
-            place = static_cast<std::uint8_t>(place == 0 ? 1 : 2);
+            auto& crowd = crowds_[place_of(*m)];
+            crowd = static_cast<std::uint8_t>(crowd == 0 ? 1 : 2);
         }
     }
 
@@ -146,7 +146,7 @@ private:
         }
         take_guard(h, guard_below(*h.vma));
         // Stacks that are mapped one beside the other without guards make one vma.
-        if (h.vma == own && crowd_of(*own) > 1) h.bottom = above_other_stacks(*own, record);
+        if (h.vma == own && crowds_[place_of(*own)] > 1) h.bottom = above_other_stacks(*own, record);
         if (h.bottom != h.vma->start) {
             h.guard = nullptr;
             h.guard_size.reset();
@@ -163,12 +163,11 @@ private:
         return got.ok() ? head : 0;
     }
 
-    /// Of how many threads the records are in a vma: 2 for more, and perhaps for one.
-    [[nodiscard]] std::uint8_t& crowd_of(mapping const& m) noexcept
+    /// Where `crowds_` has of how many threads the records are in a vma: 2 for more, and perhaps for one.
+    [[nodiscard]] std::size_t place_of(mapping const& m) const noexcept
     {
-        return crowds_[static_cast<std::size_t>(&m - maps_.all().data()) % sizeof crowds_];
+        return static_cast<std::size_t>(&m - maps_.all().data()) % sizeof crowds_;
     }
-    [[nodiscard]] std::uint8_t crowd_of(mapping const& m) const noexcept { return const_cast<headroom_reader*>(this)->crowd_of(m); }
 
     /// Where the highest of the stacks ends that are in the same vma below \p record.
     [[nodiscard]] address above_other_stacks(mapping const& m, std::uint64_t record) const noexcept
